@@ -1,0 +1,94 @@
+package router
+
+import (
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// subscribe adds m to a topic. Subscribing again to the same topic and policy gives
+// the same subscription (Basic Profile, "Subscribing and Unsubscribing").
+func (r *Realm) subscribe(now time.Time, m *member, msg *protocol.Subscribe) {
+	match := msg.Options.Match
+	var entry *topicEntry
+	if sub, ok := r.current.subscriptions.get(msg.Topic, match); ok {
+		entry = r.subs[sub.ID]
+	} else {
+		sub = &Subscription{ID: r.newID(), Topic: msg.Topic, Match: match, Created: now}
+		entry = &topicEntry{sub: sub, index: make(map[protocol.ID]int, 1)}
+		r.subs[sub.ID] = entry
+	}
+	if _, again := entry.index[m.peer.ID]; !again {
+		entry.index[m.peer.ID] = entry.sub.Subscribers.Len()
+		r.storeSubscribers(entry, entry.sub.Subscribers.with(m.peer))
+		m.addSub(entry.sub.ID)
+	}
+	r.answer(m.peer, &protocol.Subscribed{Request: msg.Request, Subscription: entry.sub.ID})
+}
+
+func (r *Realm) unsubscribe(m *member, msg *protocol.Unsubscribe) {
+	if _, held := m.subs[msg.Subscription]; !held {
+		r.refuse(m.peer, msg, msg.Request, protocol.ErrorNoSuchSubscription)
+		return
+	}
+	delete(m.subs, msg.Subscription)
+	r.dropSubscriber(r.subs[msg.Subscription], m.peer)
+	r.answer(m.peer, &protocol.Unsubscribed{Request: msg.Request})
+}
+
+// dropSubscriber takes p off the subscription, and the subscription off the realm
+// with its last subscriber.
+func (r *Realm) dropSubscriber(entry *topicEntry, p *Peer) {
+	set := entry.sub.Subscribers
+	if set.Len() == 1 {
+		delete(r.subs, entry.sub.ID)
+		r.current.subscriptions = r.current.subscriptions.without(entry.sub.Topic, entry.sub.Match)
+		r.changed = true
+		return
+	}
+	i := entry.index[p.ID]
+	delete(entry.index, p.ID)
+	if last := set.at(set.Len() - 1); last != p {
+		entry.index[last.ID] = i
+	}
+	r.storeSubscribers(entry, set.replaceLast(i))
+}
+
+func (r *Realm) storeSubscribers(entry *topicEntry, set PeerSet) {
+	sub := *entry.sub
+	sub.Subscribers = set
+	entry.sub = &sub
+	r.current.subscriptions = r.current.subscriptions.with(sub.Topic, sub.Match, &sub)
+	r.changed = true
+}
+
+func (m *member) addSub(id protocol.ID) {
+	if m.subs == nil {
+		m.subs = make(map[protocol.ID]struct{}, 1)
+	}
+	m.subs[id] = struct{}{}
+}
+
+// receives reports whether p may get an event with the filter: every list that is
+// present must let it through (Advanced Profile, "Subscriber Black- and
+// Whitelisting").
+func receives(p *Peer, f *protocol.EventFilter) bool {
+	if f == nil {
+		return true
+	}
+	return (f.Eligible == nil || contains(f.Eligible, p.ID)) &&
+		(f.EligibleAuthID == nil || contains(f.EligibleAuthID, p.AuthID)) &&
+		(f.EligibleAuthRole == nil || contains(f.EligibleAuthRole, p.AuthRole)) &&
+		!contains(f.Exclude, p.ID) &&
+		!contains(f.ExcludeAuthID, p.AuthID) &&
+		!contains(f.ExcludeAuthRole, p.AuthRole)
+}
+
+func contains[T comparable](list []T, v T) bool {
+	for _, x := range list {
+		if x == v {
+			return true
+		}
+	}
+	return false
+}

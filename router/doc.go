@@ -1,0 +1,19 @@
+// Package router holds the rules of a WAMP router: handshake, realm tables, broker
+// and dealer. It has no actor, no socket, no clock and no goroutine; package actors
+// puts it to work.
+//
+// # Who owns what
+//
+// A [Realm] is the control plane: it owns registrations and subscriptions and
+// publishes them as immutable [Snapshot] values. A [Session] is the data plane: it
+// routes what its own peer sends against the realm's latest snapshot, and owns the
+// calls its peer waits for and the invocations its peer works on. A call has one
+// record on each side, and only the owner of a record acts on it: a foreign YIELD
+// finds no record and answers nobody, and every CALL gets exactly one final answer.
+//
+// # Concurrency
+//
+// Realm, Session and Handshake are not safe for concurrent use: each belongs to one
+// actor. Snapshot, Registration, Subscription, Peer and Events are immutable once
+// they are published and may be read by everybody.
+package router

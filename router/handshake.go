@@ -1,0 +1,205 @@
+package router
+
+import (
+	"errors"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// Principal is who an authenticated client is.
+type Principal struct {
+	AuthID   string
+	AuthRole string
+	Provider string        // authprovider: who vouches for it, such as "static"
+	Extra    protocol.Dict // authextra of WELCOME
+}
+
+// Authenticator checks clients by one authentication method. Begin and Verify are
+// called from the actor of the connection and must not block.
+type Authenticator interface {
+	// Method returns the name of the method, such as "ticket".
+	Method() string
+	// Begin starts the exchange for a HELLO. Errors of type *Refusal tell the client
+	// why; any other becomes ErrorAuthenticationFailed without a word more.
+	Begin(AuthRequest) (Exchange, error)
+}
+
+// AuthRequest is what an Authenticator decides about.
+type AuthRequest struct {
+	Realm   protocol.URI
+	Session protocol.ID // the id the session will have
+	Details *protocol.HelloDetails
+}
+
+// Exchange is one run of an authentication method.
+type Exchange struct {
+	// Challenge is sent to the client; nil accepts it at once as Principal.
+	Challenge *protocol.Challenge
+	Principal Principal
+	// Verify checks the client's answer to the challenge.
+	Verify func(*protocol.Authenticate) (Principal, error)
+}
+
+// Refusal is an error that tells a client why it may not join.
+type Refusal struct {
+	Reason  protocol.URI
+	Message string
+}
+
+// Error returns reason and message.
+func (r *Refusal) Error() string { return "router: " + string(r.Reason) + ": " + r.Message }
+
+// Admission are the rules of joining one realm.
+type Admission struct {
+	// Roles are the router's roles and features, announced in WELCOME.
+	Roles protocol.Roles
+	// Agent is announced in WELCOME.
+	Agent string
+	// Authenticators are the accepted methods. The first method that the client offers
+	// and that is here is used. None means that only anonymous clients may join.
+	Authenticators []Authenticator
+}
+
+// Handshake is a connection before its session is established. It belongs to one
+// actor.
+type Handshake struct {
+	// Admit returns the rules of the realm, and false when there is no such realm.
+	Admit func(realm protocol.URI) (Admission, bool)
+	// NewID returns the id for a new session, unique in the router.
+	NewID func() protocol.ID
+	// Serializer is what the connection speaks.
+	Serializer protocol.Serializer
+
+	hello    *protocol.Hello
+	rules    Admission
+	session  protocol.ID
+	method   string
+	exchange Exchange
+}
+
+// Receive handles a message. It returns the peer once the session is established,
+// right after WELCOME was sent; Dropped once it is refused, right after ABORT.
+func (h *Handshake) Receive(m protocol.Message, send func(protocol.Message)) (*Peer, Verdict) {
+	var err error
+	switch m := m.(type) {
+	case *protocol.Hello:
+		if h.hello == nil {
+			err = h.receiveHello(m, send)
+			break
+		}
+		err = violation(m, "a second HELLO before the session is established")
+	case *protocol.Authenticate:
+		if h.exchange.Verify != nil {
+			err = h.verify(m)
+			break
+		}
+		err = violation(m, "no challenge was sent")
+	case *protocol.Abort:
+		return nil, Dropped
+	default:
+		err = violation(m, "not allowed before the session is established")
+	}
+	if err != nil {
+		send(abortFor(err))
+		return nil, Dropped
+	}
+	if h.exchange.Challenge != nil {
+		return nil, Continue
+	}
+	return h.welcome(send), Continue
+}
+
+func violation(m protocol.Message, problem string) error {
+	return &protocol.ViolationError{Message: m.Type(), Problem: problem}
+}
+
+func (h *Handshake) receiveHello(m *protocol.Hello, send func(protocol.Message)) error {
+	if !m.Realm.Valid() {
+		return &Refusal{Reason: protocol.ErrorInvalidURI, Message: "the realm is not a valid URI"}
+	}
+	if !clientRoles(m.Details.Roles) {
+		return violation(m, "roles: announces none of publisher, subscriber, caller, callee")
+	}
+	rules, ok := h.Admit(m.Realm)
+	if !ok {
+		return &Refusal{Reason: protocol.ErrorNoSuchRealm, Message: "no realm " + string(m.Realm) + " exists on this router"}
+	}
+	h.hello, h.rules, h.session = m, rules, h.NewID()
+	if err := h.authenticate(); err != nil {
+		return err
+	}
+	if h.exchange.Challenge != nil {
+		send(h.exchange.Challenge)
+	}
+	return nil
+}
+
+func clientRoles(r protocol.Roles) bool {
+	return r.Has(protocol.Publisher) || r.Has(protocol.Subscriber) || r.Has(protocol.Caller) || r.Has(protocol.Callee)
+}
+
+// authenticate begins the exchange of the first offered method that is configured.
+func (h *Handshake) authenticate() error {
+	offered := h.hello.Details.AuthMethods
+	if len(offered) == 0 {
+		offered = []string{"anonymous"}
+	}
+	for _, method := range offered {
+		for _, a := range h.authenticators() {
+			if a.Method() != method {
+				continue
+			}
+			h.method = method
+			var err error
+			h.exchange, err = a.Begin(AuthRequest{Realm: h.hello.Realm, Session: h.session, Details: &h.hello.Details})
+			return err
+		}
+	}
+	if len(h.hello.Details.AuthMethods) == 0 {
+		return &Refusal{Reason: protocol.ErrorAuthenticationRequired, Message: "this realm wants its clients to authenticate"}
+	}
+	return &Refusal{Reason: protocol.ErrorNoMatchingAuthMethod, Message: "none of the offered authentication methods is accepted"}
+}
+
+func (h *Handshake) authenticators() []Authenticator {
+	if len(h.rules.Authenticators) == 0 {
+		return []Authenticator{Anonymous{}}
+	}
+	return h.rules.Authenticators
+}
+
+func (h *Handshake) verify(m *protocol.Authenticate) error {
+	p, err := h.exchange.Verify(m)
+	h.exchange = Exchange{Principal: p}
+	return err
+}
+
+func (h *Handshake) welcome(send func(protocol.Message)) *Peer {
+	p := h.exchange.Principal
+	if p.AuthID == "" {
+		p.AuthID = "anonymous-" + h.session.String()
+	}
+	peer := &Peer{
+		ID: h.session, Realm: h.hello.Realm, Roles: h.hello.Details.Roles, Serializer: h.Serializer,
+		AuthID: p.AuthID, AuthRole: p.AuthRole, AuthMethod: h.method, AuthProvider: p.Provider, AuthExtra: p.Extra,
+	}
+	send(&protocol.Welcome{Session: peer.ID, Details: protocol.WelcomeDetails{
+		Agent: h.rules.Agent, Roles: h.rules.Roles, Realm: peer.Realm,
+		AuthID: peer.AuthID, AuthRole: peer.AuthRole, AuthMethod: peer.AuthMethod,
+		AuthProvider: peer.AuthProvider, AuthExtra: peer.AuthExtra,
+	}})
+	return peer
+}
+
+func abortFor(err error) *protocol.Abort {
+	var refusal *Refusal
+	var wrong *protocol.ViolationError
+	switch {
+	case errors.As(err, &refusal):
+		return &protocol.Abort{Reason: refusal.Reason, Details: protocol.CloseDetails{Message: refusal.Message}}
+	case errors.As(err, &wrong):
+		return &protocol.Abort{Reason: protocol.ErrorProtocolViolation, Details: protocol.CloseDetails{Message: wrong.Error()}}
+	default:
+		return &protocol.Abort{Reason: protocol.ErrorAuthenticationFailed}
+	}
+}

@@ -1,0 +1,138 @@
+package router
+
+import (
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// Peer is an established session as everybody else sees it. It is immutable.
+type Peer struct {
+	ID           protocol.ID
+	Realm        protocol.URI
+	AuthID       string
+	AuthRole     string
+	AuthMethod   string
+	AuthProvider string
+	AuthExtra    protocol.Dict
+	Roles        protocol.Roles
+	Serializer   protocol.Serializer
+	// Handle is how the surroundings reach the session's actor. The rules never
+	// look at it.
+	Handle any
+}
+
+// supports reports whether the peer announced the features for the role.
+func (p *Peer) supports(r protocol.Role, f protocol.Features) bool { return p.Roles.Supports(r, f) }
+
+// interruptible reports whether the peer, as callee, understands INTERRUPT.
+func (p *Peer) interruptible() bool {
+	return p.supports(protocol.Callee, protocol.FeatureCallCanceling)
+}
+
+// Effects is what a session asks of its surroundings. The calls are carried out in
+// order; a session makes them from the method that it was called with.
+type Effects interface {
+	// Send sends m to the session's own peer. m is valid during the call only.
+	Send(m protocol.Message)
+	// SendEvents sends the events of a run to the session's own peer.
+	SendEvents(run *Events)
+	// Deliver hands d to another session, which may be on its way out: an Invoke
+	// that cannot be delivered comes back as a CallFailed with ErrorCanceled.
+	Deliver(to *Peer, d Delivery)
+	// Command hands c to the realm.
+	Command(c Command)
+	// StartTimer has Session.Expire called with the request after the duration.
+	StartTimer(request protocol.ID, after time.Duration)
+	// StopTimer stops the timer of the request, if it is running.
+	StopTimer(request protocol.ID)
+}
+
+// Delivery is something one session, or the realm, hands to another session. Kind
+// says which fields are set.
+type Delivery struct {
+	Kind    DeliveryKind
+	Mode    protocol.CancelMode // Interrupt
+	Error   protocol.URI        // CallFailed without Message; Interrupt: the reason
+	Call    *Call               // Invoke, Interrupt, Yielded, CallFailed
+	Message protocol.Message    // Invoke: *Call; Yielded: *Yield; CallFailed: *Error; Acknowledge, Revoke
+	Events  *Events             // EventRun
+}
+
+// DeliveryKind tells the deliveries apart.
+type DeliveryKind uint8
+
+// The kinds of Delivery.
+const (
+	Invoke      DeliveryKind = iota + 1 // caller to callee: a call
+	Interrupt                           // caller to callee: canceled, timed out, or the caller left
+	Yielded                             // callee to caller: a YIELD
+	CallFailed                          // callee to caller: the final error
+	EventRun                            // publisher to subscriber
+	Acknowledge                         // realm to session: the answer to a Command
+	Revoke                              // realm to session: a registration is taken away
+)
+
+// Size returns roughly how many bytes the delivery keeps queued.
+func (d *Delivery) Size() int {
+	const overhead = 64
+	switch m := d.Message.(type) {
+	case *protocol.Call:
+		return overhead + m.Payload.Size()
+	case *protocol.Yield:
+		return overhead + m.Payload.Size()
+	case *protocol.Error:
+		return overhead + m.Payload.Size()
+	default:
+		if d.Events != nil {
+			return d.Events.Size()
+		}
+		return overhead
+	}
+}
+
+// Call is the record of a call under way. Both sessions hold it, but no field has
+// two owners: caller, callee, request, registration and endpoint never change, the
+// rest belongs to the side that the comment names.
+type Call struct {
+	caller   *Peer
+	callee   *Peer
+	request  protocol.ID // CALL.Request
+	reg      *Registration
+	endpoint *Endpoint
+
+	timeout  time.Duration // caller's: 0 is off
+	canceled bool          // caller's: CANCEL mode kill is under way
+
+	invocation protocol.ID // callee's: INVOCATION.Request
+	progress   bool        // callee's: progressive results were asked of the callee
+}
+
+// Request returns the CALL.Request that the record is about.
+func (c *Call) Request() protocol.ID { return c.request }
+
+// Events is a run of events of one subscription, in the order in which one
+// publisher published them. It is shared by all its receivers and immutable, but
+// for Encoded, which belongs to the publisher's actor.
+type Events struct {
+	Subscription protocol.ID
+	List         []protocol.Event
+	// Encoded caches what the publisher's actor encoded for each kind of receiver.
+	Encoded [8][]byte
+	size    int
+}
+
+// Size returns roughly how many bytes the run takes on the wire.
+func (e *Events) Size() int { return e.size }
+
+func (e *Events) add(ev protocol.Event) {
+	const overhead = 48
+	e.List = append(e.List, ev)
+	e.size += overhead + ev.Payload.Size()
+}
+
+// Command is something a session asks of its realm.
+type Command struct {
+	From    *Peer
+	Message protocol.Message // *Subscribe, *Unsubscribe, *Register or *Unregister
+}

@@ -1,0 +1,144 @@
+package router
+
+import "github.com/cloverleaf-wamp/cloverleaf/protocol"
+
+// eventRun gathers consecutive publications to one subscription, so that each
+// subscriber is handed one delivery for all of them.
+type eventRun struct {
+	events    *Events
+	sub       *Subscription
+	includeMe bool
+}
+
+// publish routes a PUBLISH to the subscribers.
+func (s *Session) publish(m *protocol.Publish, eff Effects) error {
+	if err := s.nextRequest(protocol.TypePublish, m.Request); err != nil {
+		return err
+	}
+	subs, refusal := s.topic(m.Topic)
+	if refusal == "" && m.Options.DiscloseMe && s.cfg.HideIdentities {
+		refusal = protocol.ErrorDiscloseMeDisallowed
+	}
+	if refusal != "" {
+		if m.Options.Acknowledge { // else it fails in silence
+			s.refuse(protocol.TypePublish, m.Request, refusal, eff)
+		}
+		return nil
+	}
+	publication := newPublication()
+	if len(subs) == 1 && m.Options.Filter == nil {
+		s.extendRun(m, subs[0], publication, eff)
+	} else {
+		s.Flush(eff)
+		for _, sub := range subs {
+			s.fanOut(sub, s.singleEvent(m, sub, publication), m.Options.IncludeMe, m.Options.Filter, eff)
+		}
+	}
+	if m.Options.Acknowledge {
+		out := s.outgoing()
+		out.published = protocol.Published{Request: m.Request, Publication: publication}
+		eff.Send(&out.published)
+	}
+	return nil
+}
+
+// topic finds the subscriptions that match uri.
+func (s *Session) topic(uri protocol.URI) ([]*Subscription, protocol.URI) {
+	r := s.routes[uri]
+	if r.known&knowsTopic == 0 {
+		if refusal := s.checkURI(uri, protocol.MatchExact, true); refusal != "" {
+			return nil, refusal
+		}
+		r.subs = s.snap.Topic(uri)
+		r.known |= knowsTopic
+		s.remember(uri, r)
+	}
+	return r.subs, ""
+}
+
+// extendRun adds a publication to the run, which it ends first when the run has
+// other receivers or is large.
+func (s *Session) extendRun(m *protocol.Publish, sub *Subscription, publication protocol.ID, eff Effects) {
+	const maxRun = 32 << 10
+	if s.run.events != nil && (s.run.sub != sub || s.run.includeMe != m.Options.IncludeMe || s.run.events.size > maxRun) {
+		s.Flush(eff)
+	}
+	if s.run.events == nil {
+		s.run = eventRun{events: &Events{Subscription: sub.ID}, sub: sub, includeMe: m.Options.IncludeMe}
+	}
+	s.run.events.add(s.eventOf(m, sub, publication))
+}
+
+// Flush hands out what Receive gathered. It ends every batch.
+func (s *Session) Flush(eff Effects) {
+	if s.run.events == nil {
+		return
+	}
+	run := s.run
+	s.run = eventRun{}
+	s.fanOut(run.sub, run.events, run.includeMe, nil, eff)
+}
+
+func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *protocol.EventFilter, eff Effects) {
+	for _, chunk := range sub.Subscribers.chunks {
+		for _, p := range chunk {
+			if p == s.peer && !includeMe || !receives(p, f) {
+				continue
+			}
+			eff.Deliver(p, Delivery{Kind: EventRun, Events: run})
+		}
+	}
+}
+
+func (s *Session) singleEvent(m *protocol.Publish, sub *Subscription, publication protocol.ID) *Events {
+	run := &Events{Subscription: sub.ID}
+	run.add(s.eventOf(m, sub, publication))
+	return run
+}
+
+func (s *Session) eventOf(m *protocol.Publish, sub *Subscription, publication protocol.ID) protocol.Event {
+	ev := protocol.Event{Subscription: sub.ID, Publication: publication, Payload: m.Payload}
+	ev.Details.Passthru = m.Options.Passthru
+	if sub.Match != protocol.MatchExact {
+		ev.Details.Topic = m.Topic
+	}
+	if m.Options.DiscloseMe {
+		ev.Details.Publisher, ev.Details.PublisherAuthID, ev.Details.PublisherAuthRole = s.peer.ID, s.peer.AuthID, s.peer.AuthRole
+	}
+	return ev
+}
+
+// event passes a run of events on to the session's own peer, unless it
+// unsubscribed in the meantime.
+func (s *Session) event(d *Delivery, eff Effects) {
+	if _, held := s.subs[d.Events.Subscription]; held {
+		eff.SendEvents(d.Events)
+		return
+	}
+	s.hold(d)
+}
+
+func (s *Session) subscribe(m *protocol.Subscribe, eff Effects) error {
+	if err := s.nextRequest(protocol.TypeSubscribe, m.Request); err != nil {
+		return err
+	}
+	refusal := s.checkURI(m.Topic, m.Options.Match, false)
+	if refusal == "" && len(s.subs)+s.unanswered >= s.cfg.MaxSubscriptions {
+		refusal = protocol.ErrorLimitExceeded
+	}
+	if refusal != "" {
+		s.refuse(protocol.TypeSubscribe, m.Request, refusal, eff)
+		return nil
+	}
+	s.command(m, eff)
+	return nil
+}
+
+func (s *Session) unsubscribe(m *protocol.Unsubscribe, eff Effects) error {
+	if err := s.nextRequest(protocol.TypeUnsubscribe, m.Request); err != nil {
+		return err
+	}
+	delete(s.subs, m.Subscription)
+	s.command(m, eff)
+	return nil
+}

@@ -1,0 +1,128 @@
+package router
+
+import (
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// Realm is the control plane of one realm: who is in it, and who registered and
+// subscribed what. It belongs to one actor.
+//
+// Changes gather until [Realm.Commit] hands out the snapshot that contains them
+// together with the answers that tell about them. Whoever commits publishes the
+// snapshot first and delivers the answers then, so that a procedure can be called as
+// soon as anybody knows that it is registered. A session holds back what reaches it
+// early, between the two steps (see Session.Deliver).
+type Realm struct {
+	members map[protocol.ID]*member
+	regs    map[protocol.ID]*Registration
+	subs    map[protocol.ID]*topicEntry
+	current Snapshot
+	changed bool
+	answers []Reply
+	nextID  protocol.ID
+}
+
+// Reply is a delivery that a Realm has for a session.
+type Reply struct {
+	To       *Peer
+	Delivery Delivery
+}
+
+// member is a session and what it holds.
+type member struct {
+	peer *Peer
+	regs map[protocol.ID]struct{}
+	subs map[protocol.ID]struct{}
+}
+
+// topicEntry is a subscription and where each subscriber stands in its set.
+type topicEntry struct {
+	sub   *Subscription
+	index map[protocol.ID]int
+}
+
+// NewRealm returns an empty realm.
+func NewRealm() *Realm {
+	return &Realm{
+		members: make(map[protocol.ID]*member),
+		regs:    make(map[protocol.ID]*Registration),
+		subs:    make(map[protocol.ID]*topicEntry),
+		current: Snapshot{registrations: newTable[*Registration](), subscriptions: newTable[*Subscription]()},
+		changed: true,
+	}
+}
+
+// Join adds a session.
+func (r *Realm) Join(p *Peer) { r.members[p.ID] = &member{peer: p} }
+
+// Leave removes a session with everything it registered and subscribed.
+func (r *Realm) Leave(p *Peer) {
+	m := r.members[p.ID]
+	if m == nil {
+		return
+	}
+	for id := range m.regs {
+		r.dropCallee(r.regs[id], p)
+	}
+	for id := range m.subs {
+		r.dropSubscriber(r.subs[id], p)
+	}
+	delete(r.members, p.ID)
+}
+
+// Members returns the sessions of the realm, in no order.
+func (r *Realm) Members() []*Peer {
+	peers := make([]*Peer, 0, len(r.members))
+	for _, m := range r.members {
+		peers = append(peers, m.peer)
+	}
+	return peers
+}
+
+// Apply carries out a command of a session. Commands of sessions that are not
+// members are ignored: they left.
+func (r *Realm) Apply(now time.Time, c Command) {
+	m := r.members[c.From.ID]
+	if m == nil {
+		return
+	}
+	switch msg := c.Message.(type) {
+	case *protocol.Subscribe:
+		r.subscribe(now, m, msg)
+	case *protocol.Unsubscribe:
+		r.unsubscribe(m, msg)
+	case *protocol.Register:
+		r.register(now, m, msg)
+	case *protocol.Unregister:
+		r.unregister(m, msg)
+	}
+}
+
+// Commit returns the snapshot that contains every change since the last Commit, nil
+// if there is none, and the answers to deliver after it is published. The slice is
+// valid until the next call of a method.
+func (r *Realm) Commit() (*Snapshot, []Reply) {
+	answers := r.answers
+	r.answers = r.answers[:0]
+	if !r.changed {
+		return nil, answers
+	}
+	r.changed = false
+	s := r.current
+	return &s, answers
+}
+
+func (r *Realm) answer(to *Peer, m protocol.Message) {
+	r.answers = append(r.answers, Reply{To: to, Delivery: Delivery{Kind: Acknowledge, Message: m}})
+}
+
+func (r *Realm) refuse(to *Peer, request protocol.Message, id protocol.ID, uri protocol.URI) {
+	r.answer(to, &protocol.Error{RequestType: request.Type(), Request: id, Error: uri})
+}
+
+func (r *Realm) newID() protocol.ID {
+	r.nextID = r.nextID.Next()
+	return r.nextID
+}

@@ -1,0 +1,304 @@
+package router
+
+import (
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// This file is the dealer's side of a session: the path of one call is
+// call (caller's session) → invoke (callee's) → yield (callee's) → answer (caller's).
+
+// call routes a CALL to a callee.
+func (s *Session) call(m *protocol.Call, eff Effects) error {
+	if err := s.nextRequest(protocol.TypeCall, m.Request); err != nil {
+		return err
+	}
+	if m.Options.Progress {
+		return &protocol.ViolationError{Message: protocol.TypeCall, Field: "progress", Problem: "progressive call invocations were not announced"}
+	}
+	reg, refusal := s.procedure(m.Procedure)
+	switch {
+	case refusal != "":
+	case m.Options.DiscloseMe && s.cfg.HideIdentities:
+		refusal = protocol.ErrorDiscloseMeDisallowed
+	case len(s.calls) >= s.cfg.MaxCalls:
+		refusal = protocol.ErrorLimitExceeded
+	}
+	if refusal != "" {
+		s.refuse(protocol.TypeCall, m.Request, refusal, eff)
+		return nil
+	}
+	endpoint := reg.pick(randomBelow)
+	c := &Call{caller: s.peer, callee: endpoint.Peer, request: m.Request, reg: reg, endpoint: endpoint}
+	if s.calls == nil {
+		s.calls = make(map[protocol.ID]*Call)
+	}
+	s.calls[m.Request] = c
+	if m.Options.Timeout > 0 && !endpoint.ForwardTimeout {
+		c.timeout = milliseconds(m.Options.Timeout)
+		eff.StartTimer(m.Request, c.timeout)
+	}
+	eff.Deliver(c.callee, Delivery{Kind: Invoke, Call: c, Message: m})
+	return nil
+}
+
+// procedure finds the registration that a call of uri selects. Client registrations
+// never catch calls below "wamp", not even by a pattern.
+func (s *Session) procedure(uri protocol.URI) (*Registration, protocol.URI) {
+	r := s.routes[uri]
+	if r.known&knowsProcedure == 0 {
+		if refusal := s.checkURI(uri, protocol.MatchExact, false); refusal != "" {
+			return nil, refusal
+		}
+		if !uri.Reserved() {
+			r.reg = s.snap.Procedure(uri)
+		}
+		r.known |= knowsProcedure
+		s.remember(uri, r)
+	}
+	if r.reg == nil {
+		return nil, protocol.ErrorNoSuchProcedure
+	}
+	return r.reg, ""
+}
+
+// invoke hands a call to the session's own peer, the callee.
+func (s *Session) invoke(d *Delivery, eff Effects) {
+	c := d.Call
+	m, ok := d.Message.(*protocol.Call)
+	if !ok {
+		return
+	}
+	if _, held := s.regs[c.reg.ID]; !held {
+		if s.hold(d) {
+			return
+		}
+		failure := protocol.ErrorNoSuchProcedure // unregistered in the meantime
+		if s.closing || s.over {
+			failure = protocol.ErrorCanceled
+		}
+		eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Error: failure})
+		return
+	}
+	s.invocation = s.invocation.Next()
+	c.invocation = s.invocation
+	c.progress = m.Options.ReceiveProgress && s.peer.interruptible() &&
+		s.peer.supports(protocol.Callee, protocol.FeatureProgressiveCallResults)
+	if s.invocations == nil {
+		s.invocations = make(map[protocol.ID]*Call)
+	}
+	s.invocations[c.invocation] = c
+	out := s.outgoing()
+	out.invocation = protocol.Invocation{
+		Request:      c.invocation,
+		Registration: c.reg.ID,
+		Details:      s.invocationDetails(c, m),
+		Payload:      m.Payload,
+	}
+	eff.Send(&out.invocation)
+}
+
+func (s *Session) invocationDetails(c *Call, m *protocol.Call) protocol.InvocationDetails {
+	d := protocol.InvocationDetails{ReceiveProgress: c.progress, Passthru: m.Options.Passthru}
+	if c.reg.Match != protocol.MatchExact {
+		d.Procedure = m.Procedure
+	}
+	if c.endpoint.ForwardTimeout {
+		d.Timeout = m.Options.Timeout
+	}
+	if m.Options.DiscloseMe || c.endpoint.DiscloseCaller && !s.cfg.HideIdentities {
+		d.Caller, d.CallerAuthID, d.CallerAuthRole = c.caller.ID, c.caller.AuthID, c.caller.AuthRole
+	}
+	return d
+}
+
+// yield passes an answer of the session's own peer to the caller's session.
+func (s *Session) yield(m *protocol.Yield, eff Effects) error {
+	c, err := s.served(protocol.TypeYield, m.Request)
+	if c == nil {
+		return err
+	}
+	if m.Options.Progress {
+		if c.progress { // else nobody asked for it: the final answer is still to come
+			eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: m})
+		}
+		return nil
+	}
+	delete(s.invocations, m.Request)
+	eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: m})
+	return nil
+}
+
+// calleeError passes an ERROR of the session's own peer to the caller's session.
+func (s *Session) calleeError(m *protocol.Error, eff Effects) error {
+	if m.RequestType != protocol.TypeInvocation {
+		return &protocol.ViolationError{Message: protocol.TypeError, Field: "REQUEST.Type", Problem: "a client may answer INVOCATION only, not " + m.RequestType.String()}
+	}
+	c, err := s.served(protocol.TypeError, m.Request)
+	if c == nil {
+		return err
+	}
+	delete(s.invocations, m.Request)
+	eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Message: m})
+	return nil
+}
+
+// served returns the call behind an invocation id. An id that was issued once but is
+// not under way any more is a late answer, to be dropped; one that was never issued
+// is a violation.
+func (s *Session) served(t protocol.MessageType, id protocol.ID) (*Call, error) {
+	if c := s.invocations[id]; c != nil {
+		return c, nil
+	}
+	if id > s.invocation {
+		return nil, &protocol.ViolationError{Message: t, Field: "INVOCATION.Request", Problem: "no such invocation"}
+	}
+	return nil, nil
+}
+
+// answer passes a result on to the session's own peer, the caller.
+func (s *Session) answer(d *Delivery, eff Effects) {
+	c := d.Call
+	m, ok := d.Message.(*protocol.Yield)
+	if !ok || s.calls[c.request] != c {
+		return // answered, canceled or timed out before
+	}
+	if m.Options.Progress {
+		if c.timeout > 0 { // the limit is on the gap between answers
+			eff.StopTimer(c.request)
+			eff.StartTimer(c.request, c.timeout)
+		}
+	} else {
+		s.forget(c, eff)
+	}
+	out := s.outgoing()
+	out.result = protocol.Result{
+		Request: c.request,
+		Details: protocol.ResultDetails{Progress: m.Options.Progress, Passthru: m.Options.Passthru},
+		Payload: m.Payload,
+	}
+	eff.Send(&out.result)
+}
+
+// callFailed passes a final error on to the session's own peer, the caller.
+func (s *Session) callFailed(d *Delivery, eff Effects) {
+	c := d.Call
+	if s.calls[c.request] != c {
+		return
+	}
+	s.forget(c, eff)
+	out := s.outgoing()
+	out.failure = protocol.Error{RequestType: protocol.TypeCall, Request: c.request, Error: d.Error}
+	if m, ok := d.Message.(*protocol.Error); ok {
+		out.failure.Error, out.failure.Payload, out.failure.Details.Passthru = m.Error, m.Payload, m.Details.Passthru
+	}
+	eff.Send(&out.failure)
+}
+
+func (s *Session) forget(c *Call, eff Effects) {
+	delete(s.calls, c.request)
+	if c.timeout > 0 {
+		eff.StopTimer(c.request)
+	}
+}
+
+// cancel handles CANCEL (Advanced Profile, "Call Canceling"). The mode is killnowait
+// unless the caller chose one; a callee that cannot be interrupted is skipped.
+func (s *Session) cancel(m *protocol.Cancel, eff Effects) {
+	c := s.calls[m.Request]
+	if c == nil || c.canceled {
+		return
+	}
+	mode := m.Mode
+	switch {
+	case !c.callee.interruptible():
+		mode = protocol.CancelSkip
+	case mode != protocol.CancelSkip && mode != protocol.CancelKill:
+		mode = protocol.CancelKillNoWait
+	}
+	s.abandon(c, mode, protocol.ErrorCanceled, eff)
+}
+
+// Expire handles the timer of a call: too late, ERROR timeout.
+func (s *Session) Expire(request protocol.ID, eff Effects) {
+	if c := s.calls[request]; c != nil {
+		s.abandon(c, protocol.CancelKillNoWait, protocol.ErrorTimeout, eff)
+	}
+}
+
+// abandon interrupts the callee and, unless the mode is kill, answers the caller.
+func (s *Session) abandon(c *Call, mode protocol.CancelMode, reason protocol.URI, eff Effects) {
+	eff.Deliver(c.callee, Delivery{Kind: Interrupt, Call: c, Mode: mode, Error: reason})
+	if mode == protocol.CancelKill {
+		c.canceled = true
+		return
+	}
+	s.forget(c, eff)
+	s.refuse(protocol.TypeCall, c.request, reason, eff)
+}
+
+// interruptCallee tells the session's own peer, the callee, that an answer is not
+// wanted any more, or wanted at once.
+func (s *Session) interruptCallee(d *Delivery, eff Effects) {
+	c := d.Call
+	if s.invocations[c.invocation] != c {
+		s.dropHeld(c)
+		return
+	}
+	if d.Mode != protocol.CancelKill {
+		delete(s.invocations, c.invocation)
+	}
+	if d.Mode == protocol.CancelSkip || !s.peer.interruptible() {
+		return
+	}
+	out := s.outgoing()
+	out.interrupt = protocol.Interrupt{Request: c.invocation, Mode: d.Mode, Reason: d.Error}
+	eff.Send(&out.interrupt)
+}
+
+// dropHeld forgets a call that was still waiting for REGISTERED.
+func (s *Session) dropHeld(c *Call) {
+	for i := range s.held {
+		if s.held[i].Kind == Invoke && s.held[i].Call == c {
+			s.held = append(s.held[:i], s.held[i+1:]...)
+			return
+		}
+	}
+}
+
+func (s *Session) register(m *protocol.Register, eff Effects) error {
+	if err := s.nextRequest(protocol.TypeRegister, m.Request); err != nil {
+		return err
+	}
+	refusal := s.checkURI(m.Procedure, m.Options.Match, true)
+	switch {
+	case refusal != "":
+	case !validInvoke(m.Options.Invoke):
+		refusal = protocol.ErrorInvalidArgument
+	case len(s.regs)+s.unanswered >= s.cfg.MaxRegistrations:
+		refusal = protocol.ErrorLimitExceeded
+	}
+	if refusal != "" {
+		s.refuse(protocol.TypeRegister, m.Request, refusal, eff)
+		return nil
+	}
+	s.command(m, eff)
+	return nil
+}
+
+func validInvoke(p protocol.InvokePolicy) bool {
+	switch p {
+	case "", protocol.InvokeSingle, protocol.InvokeRoundRobin, protocol.InvokeRandom, protocol.InvokeFirst, protocol.InvokeLast:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Session) unregister(m *protocol.Unregister, eff Effects) error {
+	if err := s.nextRequest(protocol.TypeUnregister, m.Request); err != nil {
+		return err
+	}
+	delete(s.regs, m.Registration)
+	s.command(m, eff)
+	return nil
+}

@@ -1,0 +1,348 @@
+package router
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// SessionConfig are the rules a session follows. The zero value is usable.
+type SessionConfig struct {
+	// StrictURIs allows lower-case letters, digits and underscores only.
+	StrictURIs bool
+	// LaxRequestIDs accepts request ids that are not sequential, as old clients send
+	// them. The specification asks for an ABORT.
+	LaxRequestIDs bool
+	// HideIdentities refuses disclose_me of callers and publishers.
+	HideIdentities bool
+	// MaxRegistrations, MaxSubscriptions and MaxCalls limit what one session holds at
+	// once; 0 means the default: 100000, 100000 and 65536.
+	MaxRegistrations, MaxSubscriptions, MaxCalls int
+}
+
+func (c SessionConfig) withDefaults() SessionConfig {
+	const entries, calls = 100_000, 65_536
+	if c.MaxRegistrations == 0 {
+		c.MaxRegistrations = entries
+	}
+	if c.MaxSubscriptions == 0 {
+		c.MaxSubscriptions = entries
+	}
+	if c.MaxCalls == 0 {
+		c.MaxCalls = calls
+	}
+	return c
+}
+
+// Verdict is what a message did to the session.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Continue means that the session goes on.
+	Continue Verdict = iota
+	// Ended means that GOODBYE was exchanged; the transport may carry a new session.
+	Ended
+	// Dropped means that an ABORT was sent or received: close the transport.
+	Dropped
+)
+
+// Session is the data plane of one established session. It belongs to one actor.
+//
+// The surroundings call Route before, and Flush after, each batch of messages they
+// pass to Receive.
+type Session struct {
+	peer *Peer
+	cfg  SessionConfig
+	snap *Snapshot
+
+	watermark   protocol.ID           // the last request id of the peer
+	calls       map[protocol.ID]*Call // by CALL.Request: what the peer waits for
+	invocation  protocol.ID           // the last invocation id sent
+	invocations map[protocol.ID]*Call // by INVOCATION.Request: what the peer works on
+	regs        map[protocol.ID]struct{}
+	subs        map[protocol.ID]struct{}
+	unanswered  int        // commands the realm has not answered yet
+	held        []Delivery // what arrived before the answer that makes it deliverable
+	closing     bool       // GOODBYE was sent: only the peer's GOODBYE counts
+	over        bool
+
+	routes map[protocol.URI]route // what the snapshot says about the URIs in use
+	run    eventRun
+
+	out *outgoing
+}
+
+// outgoing is where messages are built: Effects.Send does not keep them.
+type outgoing struct {
+	invocation protocol.Invocation
+	result     protocol.Result
+	failure    protocol.Error
+	published  protocol.Published
+	interrupt  protocol.Interrupt
+}
+
+// route remembers how a URI is routed in the current snapshot.
+type route struct {
+	reg   *Registration
+	subs  []*Subscription
+	known uint8
+}
+
+const (
+	knowsProcedure = 1 << iota
+	knowsTopic
+	// maxRoutes bounds the memory that a peer can occupy with ever new URIs.
+	maxRoutes = 512
+)
+
+// NewSession returns the data plane for the peer.
+func NewSession(peer *Peer, cfg SessionConfig) *Session {
+	return &Session{peer: peer, cfg: cfg.withDefaults()}
+}
+
+// Peer returns the session as others see it.
+func (s *Session) Peer() *Peer { return s.peer }
+
+// Route has the messages that follow routed against snap.
+func (s *Session) Route(snap *Snapshot) {
+	if snap != s.snap {
+		s.snap = snap
+		clear(s.routes)
+	}
+}
+
+// Receive handles a message of the session's own peer.
+func (s *Session) Receive(m protocol.Message, eff Effects) Verdict {
+	if s.over {
+		return Dropped
+	}
+	if s.closing {
+		return s.receiveClosing(m)
+	}
+	if m.Type() != protocol.TypePublish {
+		s.Flush(eff)
+	}
+	var err error
+	switch m := m.(type) {
+	case *protocol.Publish:
+		err = s.publish(m, eff)
+	case *protocol.Call:
+		err = s.call(m, eff)
+	case *protocol.Yield:
+		err = s.yield(m, eff)
+	case *protocol.Error:
+		err = s.calleeError(m, eff)
+	case *protocol.Cancel:
+		s.cancel(m, eff)
+	case *protocol.Subscribe:
+		err = s.subscribe(m, eff)
+	case *protocol.Unsubscribe:
+		err = s.unsubscribe(m, eff)
+	case *protocol.Register:
+		err = s.register(m, eff)
+	case *protocol.Unregister:
+		err = s.unregister(m, eff)
+	case *protocol.EventReceived: // asked for by nobody: there is nothing to do
+	case *protocol.Goodbye:
+		eff.Send(&protocol.Goodbye{Reason: protocol.CloseGoodbyeAndOut})
+		s.over = true
+		return Ended
+	case *protocol.Abort:
+		s.over = true
+		return Dropped
+	default:
+		err = &protocol.ViolationError{Message: m.Type(), Problem: "not allowed from a client in an established session"}
+	}
+	if err != nil {
+		s.Abort(protocol.ErrorProtocolViolation, err.Error(), eff)
+		return Dropped
+	}
+	return Continue
+}
+
+func (s *Session) receiveClosing(m protocol.Message) Verdict {
+	switch m.(type) {
+	case *protocol.Goodbye:
+		s.over = true
+		return Ended
+	case *protocol.Abort:
+		s.over = true
+		return Dropped
+	default:
+		return Continue // too late: neither answered nor a violation
+	}
+}
+
+// Abort tells the peer that its session ends at once. Call Leave next.
+func (s *Session) Abort(reason protocol.URI, message string, eff Effects) {
+	if s.over {
+		return
+	}
+	s.over = true
+	eff.Send(&protocol.Abort{Reason: reason, Details: protocol.CloseDetails{Message: message}})
+}
+
+// Goodbye asks the peer to leave. Call Leave next; the peer's answer is awaited.
+func (s *Session) Goodbye(reason protocol.URI, message string, eff Effects) {
+	if s.over || s.closing {
+		return
+	}
+	s.closing = true
+	eff.Send(&protocol.Goodbye{Reason: reason, Details: protocol.CloseDetails{Message: message}})
+}
+
+// Leave ends what the session has under way with others: callees are interrupted,
+// callers get ErrorCanceled. Nothing is sent to the peer.
+func (s *Session) Leave(eff Effects) {
+	s.Flush(eff)
+	for id, c := range s.calls {
+		eff.StopTimer(id)
+		eff.Deliver(c.callee, Delivery{Kind: Interrupt, Call: c, Mode: protocol.CancelKillNoWait, Error: protocol.ErrorCanceled})
+	}
+	for _, c := range s.invocations {
+		eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Error: protocol.ErrorCanceled})
+	}
+	s.calls, s.invocations, s.regs, s.subs, s.routes = nil, nil, nil, nil, nil
+	held := s.held
+	s.held, s.unanswered = nil, 0
+	s.closing = true
+	for i := range held {
+		s.Deliver(&held[i], eff)
+	}
+}
+
+// Deliver handles what another session or the realm has for this one.
+func (s *Session) Deliver(d *Delivery, eff Effects) {
+	if len(s.held) > 0 && (d.Kind == Invoke || d.Kind == EventRun) && s.hold(d) {
+		return // behind what is held back already: the order counts
+	}
+	switch d.Kind {
+	case Invoke:
+		s.invoke(d, eff)
+	case Interrupt:
+		s.interruptCallee(d, eff)
+	case Yielded:
+		s.answer(d, eff)
+	case CallFailed:
+		s.callFailed(d, eff)
+	case EventRun:
+		s.event(d, eff)
+	case Acknowledge:
+		s.acknowledge(d, eff)
+	case Revoke:
+		s.revoke(d, eff)
+	}
+}
+
+// hold keeps an early delivery back while an answer of the realm is under way,
+// which may be the one that has to come first (Basic Profile, "Ordering
+// Guarantees": REGISTERED before INVOCATION, SUBSCRIBED before EVENT).
+func (s *Session) hold(d *Delivery) bool {
+	if s.unanswered == 0 || s.closing || s.over {
+		return false
+	}
+	s.held = append(s.held, *d)
+	return true
+}
+
+// acknowledge passes on the realm's answer to a command, and then what waited for it.
+func (s *Session) acknowledge(d *Delivery, eff Effects) {
+	if s.closing || s.over {
+		return
+	}
+	s.unanswered--
+	switch m := d.Message.(type) {
+	case *protocol.Registered:
+		s.regs = addID(s.regs, m.Registration)
+	case *protocol.Subscribed:
+		s.subs = addID(s.subs, m.Subscription)
+	}
+	eff.Send(d.Message)
+	held := s.held
+	s.held = nil
+	for i := range held {
+		s.Deliver(&held[i], eff)
+	}
+}
+
+// revoke takes a registration away. Only peers that understand it are told
+// (Advanced Profile, "Registration Revocation").
+func (s *Session) revoke(d *Delivery, eff Effects) {
+	m, ok := d.Message.(*protocol.Unregistered)
+	if !ok || s.closing || s.over {
+		return
+	}
+	delete(s.regs, m.Details.ID)
+	if s.peer.supports(protocol.Callee, protocol.FeatureRegistrationRevocation) {
+		eff.Send(m)
+	}
+}
+
+// nextRequest checks a request id: they count up from 1 (Basic Profile, "IDs").
+func (s *Session) nextRequest(t protocol.MessageType, id protocol.ID) error {
+	want := s.watermark.Next()
+	s.watermark = id
+	if id != want && !s.cfg.LaxRequestIDs {
+		return &protocol.ViolationError{Message: t, Field: "Request", Problem: fmt.Sprintf("is %d, want the next id, %d", id, want)}
+	}
+	return nil
+}
+
+// checkURI returns the error for a URI that the peer may not use, or "".
+func (s *Session) checkURI(uri protocol.URI, m protocol.Match, claims bool) protocol.URI {
+	if !uri.ValidPattern(m, s.cfg.StrictURIs) || claims && uri.Reserved() {
+		return protocol.ErrorInvalidURI
+	}
+	return ""
+}
+
+func (s *Session) refuse(t protocol.MessageType, id protocol.ID, uri protocol.URI, eff Effects) {
+	out := s.outgoing()
+	out.failure = protocol.Error{RequestType: t, Request: id, Error: uri}
+	eff.Send(&out.failure)
+}
+
+// outgoing returns the scratch space, which sessions that never talk do without.
+func (s *Session) outgoing() *outgoing {
+	if s.out == nil {
+		s.out = new(outgoing)
+	}
+	return s.out
+}
+
+func (s *Session) command(m protocol.Message, eff Effects) {
+	s.unanswered++
+	eff.Command(Command{From: s.peer, Message: m})
+}
+
+func (s *Session) remember(uri protocol.URI, r route) {
+	if s.routes == nil {
+		s.routes = make(map[protocol.URI]route)
+	}
+	if len(s.routes) >= maxRoutes {
+		clear(s.routes)
+	}
+	s.routes[uri] = r
+}
+
+func addID(set map[protocol.ID]struct{}, id protocol.ID) map[protocol.ID]struct{} {
+	if set == nil {
+		set = make(map[protocol.ID]struct{}, 1)
+	}
+	set[id] = struct{}{}
+	return set
+}
+
+// randomBelow and newPublication use the runtime's generator: neither an invocation
+// choice nor a publication id is a secret.
+func randomBelow(n int) int { return rand.IntN(n) } //nolint:gosec // see above
+
+func newPublication() protocol.ID { return protocol.GlobalID(rand.Uint64()) } //nolint:gosec // see above
+
+func milliseconds(ms uint64) time.Duration {
+	const maxMS = uint64(1<<63-1) / uint64(time.Millisecond)
+	return time.Duration(min(ms, maxMS)) * time.Millisecond
+}

@@ -1,0 +1,178 @@
+package router
+
+import (
+	"slices"
+	"strings"
+
+	iradix "github.com/hashicorp/go-immutable-radix/v2"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// table finds what is stored under a URI and matching policy. It is immutable:
+// changing it yields a new table that shares almost everything with the old one.
+type table[T any] struct {
+	exact, prefix, wildcard *iradix.Tree[T]
+	// shapes lists, by number of components, where the stored wildcard patterns have
+	// their wildcards. Matching a URI means asking for one key per shape, so its cost
+	// grows with the number of different shapes, not of patterns.
+	shapes map[int][]shape
+}
+
+// shape has one byte per component of a pattern: '0' for a literal, '1' for a
+// wildcard. Sorted ascending, the better match comes first: at the first component
+// where two patterns differ the literal wins (digest of the Advanced Profile,
+// "Pattern-based Registrations").
+type shape struct {
+	mask  string
+	count int // patterns of this shape
+}
+
+func newTable[T any]() table[T] {
+	return table[T]{exact: iradix.New[T](), prefix: iradix.New[T](), wildcard: iradix.New[T]()}
+}
+
+func (t table[T]) tree(m protocol.Match) *iradix.Tree[T] {
+	switch m {
+	case protocol.MatchPrefix:
+		return t.prefix
+	case protocol.MatchWildcard:
+		return t.wildcard
+	case protocol.MatchExact:
+		return t.exact
+	default:
+		return t.exact
+	}
+}
+
+// get returns what is stored under exactly this URI and policy.
+func (t table[T]) get(uri protocol.URI, m protocol.Match) (T, bool) {
+	return t.tree(m).Get([]byte(uri))
+}
+
+// with returns the table with v stored under (uri, m), replacing what was there.
+func (t table[T]) with(uri protocol.URI, m protocol.Match, v T) table[T] {
+	tree, _, replaced := t.tree(m).Insert([]byte(uri), v)
+	t = t.replace(m, tree)
+	if m == protocol.MatchWildcard && !replaced {
+		t.shapes = changeShape(t.shapes, uri, 1)
+	}
+	return t
+}
+
+// without returns the table with nothing stored under (uri, m).
+func (t table[T]) without(uri protocol.URI, m protocol.Match) table[T] {
+	tree, _, deleted := t.tree(m).Delete([]byte(uri))
+	t = t.replace(m, tree)
+	if m == protocol.MatchWildcard && deleted {
+		t.shapes = changeShape(t.shapes, uri, -1)
+	}
+	return t
+}
+
+func (t table[T]) replace(m protocol.Match, tree *iradix.Tree[T]) table[T] {
+	switch m {
+	case protocol.MatchPrefix:
+		t.prefix = tree
+	case protocol.MatchWildcard:
+		t.wildcard = tree
+	case protocol.MatchExact:
+		t.exact = tree
+	}
+	return t
+}
+
+// best returns the one entry that a call of uri selects: exact, else the longest
+// prefix, else the best wildcard.
+func (t table[T]) best(uri protocol.URI) (T, bool) {
+	key := []byte(uri)
+	if v, ok := t.exact.Get(key); ok {
+		return v, true
+	}
+	if _, v, ok := t.prefix.Root().LongestPrefix(key); ok {
+		return v, true
+	}
+	for _, s := range t.shapes[components(uri)] {
+		if v, ok := t.wildcard.Get(s.apply(uri)); ok {
+			return v, true
+		}
+	}
+	var none T
+	return none, false
+}
+
+// all returns every entry that matches uri: the exact one, prefixes from short to
+// long, wildcards from specific to general.
+func (t table[T]) all(uri protocol.URI) []T {
+	var found []T
+	key := []byte(uri)
+	if v, ok := t.exact.Get(key); ok {
+		found = append(found, v)
+	}
+	if t.prefix.Len() > 0 {
+		t.prefix.Root().WalkPath(key, func(_ []byte, v T) bool {
+			found = append(found, v)
+			return false
+		})
+	}
+	for _, s := range t.shapes[components(uri)] {
+		if v, ok := t.wildcard.Get(s.apply(uri)); ok {
+			found = append(found, v)
+		}
+	}
+	return found
+}
+
+func components(uri protocol.URI) int { return strings.Count(string(uri), ".") + 1 }
+
+// apply blanks the components of uri that are wildcards in the shape.
+func (s shape) apply(uri protocol.URI) []byte {
+	key := make([]byte, 0, len(uri))
+	rest, more := string(uri), true
+	for i := 0; more; i++ {
+		var c string
+		c, rest, more = strings.Cut(rest, ".")
+		if i > 0 {
+			key = append(key, '.')
+		}
+		if s.mask[i] == '0' {
+			key = append(key, c...)
+		}
+	}
+	return key
+}
+
+func shapeOf(pattern protocol.URI) string {
+	parts := strings.Split(string(pattern), ".")
+	mask := make([]byte, len(parts))
+	for i, p := range parts {
+		mask[i] = '0'
+		if p == "" {
+			mask[i] = '1'
+		}
+	}
+	return string(mask)
+}
+
+// changeShape returns the shapes with n more patterns of the pattern's shape.
+func changeShape(shapes map[int][]shape, pattern protocol.URI, n int) map[int][]shape {
+	changed := make(map[int][]shape, len(shapes)+1)
+	for k, v := range shapes {
+		changed[k] = v
+	}
+	mask := shapeOf(pattern)
+	list := slices.Clone(changed[len(mask)])
+	i, found := slices.BinarySearchFunc(list, mask, func(s shape, m string) int { return strings.Compare(s.mask, m) })
+	if !found {
+		list = slices.Insert(list, i, shape{mask: mask})
+	}
+	list[i].count += n
+	if list[i].count == 0 {
+		list = slices.Delete(list, i, i+1)
+	}
+	changed[len(mask)] = list
+	if len(list) == 0 {
+		delete(changed, len(mask))
+	}
+	return changed
+}
