@@ -96,7 +96,7 @@ func sources(t *testing.T) []sourceFile {
 		}
 		base := entry.Name()
 		if entry.IsDir() {
-			if name != "." && (base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_")) {
+			if name != "." && ignoredFolder(name) {
 				return fs.SkipDir
 			}
 			return nil
@@ -114,6 +114,16 @@ func sources(t *testing.T) []sourceFile {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	return files
+}
+
+// ignoredFolder reports whether the go command leaves the folder out of this module.
+func ignoredFolder(name string) bool {
+	base := filepath.Base(name)
+	if base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(name, "go.mod"))
+	return err == nil
 }
 
 // within reports whether the import path is that of the module or of a package in it.
