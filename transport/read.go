@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"fmt"
+	"io"
+)
+
+// input is the reading side of a Conn: octets that were read and not yet consumed.
+//
+// RawSocket frames are read into slabs and messages handed out in place. WebSocket
+// frames are read into blocks, from which the WebSocket reader copies into slabs. In
+// both cases the memory is given back whenever a read finds no data.
+type input struct {
+	slab *slab  // RawSocket: input; WebSocket: where messages go
+	blk  *block // WebSocket: input
+	r, w int    // unconsumed input is [r:w] of the slab or block
+
+	direct  []byte // where the next read goes instead: part of a large message
+	partial bool   // WebSocket: a message is being put together
+
+	idle []byte // without direct access: the buffer of a read that may block for long
+	full bool   // without direct access: the last read filled its buffer
+
+	readN   int // result of one read
+	readErr error
+
+	streamErr error // WebSocket: what the last read failed with
+}
+
+// inputRoom is where the next read goes.
+func (c *Conn) inputRoom() []byte {
+	switch {
+	case c.direct != nil:
+		return c.direct
+	case c.ws != nil:
+		if c.blk == nil {
+			c.blk = getBlock()
+		}
+		return c.blk[c.w:]
+	default:
+		if c.slab == nil {
+			c.slab = getSlab()
+			c.r, c.w = c.slab.used, c.slab.used
+		}
+		return c.slab.buf[c.w:]
+	}
+}
+
+// restInput gives memory back that nothing unconsumed lies in, before a wait.
+func (c *Conn) restInput() {
+	if c.direct != nil || c.r != c.w {
+		return
+	}
+	if c.blk != nil {
+		putBlock(c.blk)
+		c.blk, c.r, c.w = nil, 0, 0
+	}
+	if c.ws == nil {
+		c.dropSlab()
+	} else if c.slab != nil && !c.partial {
+		putSlab(c.slab)
+		c.slab = nil
+	}
+}
+
+// dropSlab ends the use of a RawSocket slab whose input is consumed.
+func (c *Conn) dropSlab() {
+	if c.slab == nil {
+		return
+	}
+	c.slab.used = c.w
+	putSlab(c.slab)
+	c.slab, c.r, c.w = nil, 0, 0
+}
+
+// dropInput lets go of all memory when reading has ended.
+func (c *Conn) dropInput() {
+	c.r, c.direct, c.partial = c.w, nil, false
+	c.restInput()
+	c.idle = nil
+}
+
+// fill reads once, blocking, and appends to the unconsumed input. It returns the
+// number of octets and io.EOF, bare, at the end of the stream.
+func (c *Conn) fill() (int, error) {
+	n, err := c.read()
+	if c.direct == nil {
+		c.w += n
+	}
+	return n, err
+}
+
+// read reads once, into inputRoom.
+func (c *Conn) read() (int, error) {
+	if c.raw == nil {
+		return c.readNet()
+	}
+	c.readN, c.readErr = 0, nil
+	if err := c.raw.Read(c.onReadable); err != nil {
+		return 0, fmt.Errorf("read: %w", err)
+	}
+	if c.readErr != nil && c.readErr != io.EOF { //nolint:errorlint // set by readReady, never wrapped
+		return 0, fmt.Errorf("read: %w", c.readErr)
+	}
+	return c.readN, c.readErr
+}
+
+// readNet reads without direct access to the socket. What may wait for long goes
+// through a small buffer; once that was filled, more is likely to be there already.
+func (c *Conn) readNet() (int, error) {
+	var n int
+	var err error
+	if c.direct != nil || c.r != c.w || c.full {
+		room := c.inputRoom()
+		n, err = c.nc.Read(room)
+		c.full = n == len(room)
+	} else {
+		c.restInput()
+		if c.idle == nil {
+			c.idle = make([]byte, minRoom)
+		}
+		n, err = c.nc.Read(c.idle)
+		copy(c.inputRoom(), c.idle[:n])
+		c.full = n == len(c.idle)
+	}
+	switch {
+	case n > 0 || err == nil:
+		return n, nil // an error comes again
+	case err == io.EOF: //nolint:errorlint // io.Reader returns it bare
+		return 0, io.EOF
+	default:
+		return 0, fmt.Errorf("read: %w", err)
+	}
+}
