@@ -1,0 +1,109 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// RestartType says after which kind of end a child is started again.
+type RestartType int
+
+const (
+	// RestartTransient restarts a child that failed, unless its failure is ClassPermanent, and
+	// leaves alone one that ended normally. It is the zero value: a component that has done its
+	// work is done, and refused credentials are refused again.
+	RestartTransient RestartType = iota
+	// RestartPermanent restarts a child whenever it ends, for whatever reason.
+	RestartPermanent
+	// RestartTemporary never restarts a child, also not one that was stopped because of a sibling.
+	RestartTemporary
+)
+
+// String returns "transient", "permanent" or "temporary".
+func (t RestartType) String() string {
+	switch t {
+	case RestartTransient:
+		return "transient"
+	case RestartPermanent:
+		return "permanent"
+	case RestartTemporary:
+		return "temporary"
+	default:
+		return fmt.Sprintf("RestartType(%d)", int(t))
+	}
+}
+
+// ChildSpec describes one child of a supervisor.
+type ChildSpec struct {
+	// Name identifies the child in its Group. Required and unique.
+	Name string
+	// Restart says when the child is started again. The zero value is RestartTransient.
+	Restart RestartType
+	// Props is what to spawn. A Group only carries it along for the actor that performs its
+	// actions, and does not need it.
+	Props *actor.Props
+}
+
+// GroupStrategy says which siblings share the fate of a child that is restarted.
+type GroupStrategy int
+
+const (
+	// OneForOne restarts only the child that ended. It is the zero value.
+	OneForOne GroupStrategy = iota
+	// OneForAll stops all other children and restarts them together with the one that ended.
+	OneForAll
+	// RestForOne does so with the children that come after it in the list.
+	RestForOne
+)
+
+// String returns "one_for_one", "one_for_all" or "rest_for_one".
+func (s GroupStrategy) String() string {
+	switch s {
+	case OneForOne:
+		return "one_for_one"
+	case OneForAll:
+		return "one_for_all"
+	case RestForOne:
+		return "rest_for_one"
+	default:
+		return fmt.Sprintf("GroupStrategy(%d)", int(s))
+	}
+}
+
+// GroupConfig describes the children of one supervisor and how they are restarted.
+type GroupConfig struct {
+	// Strategy says who is restarted together. The zero value is OneForOne.
+	Strategy GroupStrategy
+	// Children in the order in which they are started; they are stopped in reverse.
+	Children []ChildSpec
+	// Intensity limits the restarts of the whole group. One failure is one restart, however
+	// many siblings are restarted with it. The zero value means the defaults.
+	Intensity Intensity
+	// Backoff is the delay before a restart; the retry it is asked for is the number of
+	// restarts that count against Intensity at that time. The zero value means the defaults.
+	Backoff Backoff
+}
+
+// Validate returns every problem of the configuration, joined, or nil.
+func (c GroupConfig) Validate() error {
+	errs := []error{c.Intensity.Validate(), c.Backoff.Validate()}
+	if c.Strategy < OneForOne || c.Strategy > RestForOne {
+		errs = append(errs, fmt.Errorf("unknown strategy %v", c.Strategy))
+	}
+	seen := make(map[string]bool, len(c.Children))
+	for i, spec := range c.Children {
+		switch {
+		case spec.Name == "":
+			errs = append(errs, fmt.Errorf("child %d has no name", i))
+		case seen[spec.Name]:
+			errs = append(errs, fmt.Errorf("child %d: name %q is taken", i, spec.Name))
+		}
+		seen[spec.Name] = true
+		if spec.Restart < RestartTransient || spec.Restart > RestartTemporary {
+			errs = append(errs, fmt.Errorf("child %d (%s): unknown restart type %v", i, spec.Name, spec.Restart))
+		}
+	}
+	return errors.Join(errs...)
+}
