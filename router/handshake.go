@@ -109,6 +109,9 @@ func (h *Handshake) Receive(m protocol.Message, send func(protocol.Message)) (*P
 	return h.welcome(send), Continue
 }
 
+// Reserved returns the id that was reserved for a session not established yet, or 0.
+func (h *Handshake) Reserved() protocol.ID { return h.session }
+
 func violation(m protocol.Message, problem string) error {
 	return &protocol.ViolationError{Message: m.Type(), Problem: problem}
 }

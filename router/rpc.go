@@ -302,3 +302,12 @@ func (s *Session) unregister(m *protocol.Unregister, eff Effects) error {
 	s.command(m, eff)
 	return nil
 }
+
+// CalleeGone fails the calls that wait for a session which has ended.
+func (s *Session) CalleeGone(callee *Peer, eff Effects) {
+	for _, c := range s.calls {
+		if c.callee == callee {
+			s.callFailed(&Delivery{Kind: CallFailed, Call: c, Error: protocol.ErrorCanceled}, eff)
+		}
+	}
+}

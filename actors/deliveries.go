@@ -1,0 +1,65 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/cloverleaf-wamp/cloverleaf/router"
+)
+
+// peerHandle is how others reach the actor of an established session: what Peer.Handle
+// holds. It is immutable but for the counters.
+type peerHandle struct {
+	pid  *actor.PID
+	flow *outflow // of the connection
+	// variant is the index of Events.Encoded that suits the connection; -1 takes the
+	// messages themselves.
+	variant int
+	// gone is set when the session has ended, before its actor stops looking at its
+	// mailbox. Who posts looks at it afterwards: see routerSession.post.
+	gone atomic.Bool
+}
+
+func handleOf(p *router.Peer) *peerHandle {
+	return p.Handle.(*peerHandle) //nolint:forcetypeassert,errcheck // every peer of a router actor has one
+}
+
+// deliveries is what one turn of an actor has for one session, on its way to that
+// session's actor, which gives it back with free.
+type deliveries struct {
+	to   *router.Peer
+	list []router.Delivery
+	size int // bytes counted in the receiver's outflow
+}
+
+var deliveryBatches = sync.Pool{New: func() any { return new(deliveries) }} //nolint:gochecknoglobals // a pool serves the whole process
+
+func newDeliveries(to *router.Peer) *deliveries {
+	d := deliveryBatches.Get().(*deliveries) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	d.to = to
+	return d
+}
+
+func (d *deliveries) add(x router.Delivery) {
+	d.list = append(d.list, x)
+	d.size += x.Size()
+}
+
+// post hands the batch over.
+func (d *deliveries) post(h *Host) {
+	to := handleOf(d.to)
+	to.flow.queued.Add(int64(d.size))
+	h.send(to.pid, d)
+}
+
+func (d *deliveries) free() {
+	const keep = 256
+	clear(d.list)
+	if cap(d.list) > keep {
+		return
+	}
+	*d = deliveries{list: d.list[:0]}
+	deliveryBatches.Put(d)
+}

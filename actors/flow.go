@@ -1,0 +1,79 @@
+package actors
+
+import (
+	"errors"
+	"sync/atomic"
+)
+
+// errFlowClosed ends a reader whose connection is going down.
+var errFlowClosed = errors.New("actors: connection is closing")
+
+// inflow bounds what a reader has handed to its session and what the session has not
+// handled yet. The reader waits when it is too much; the kernel, and then the peer,
+// wait with it.
+type inflow struct {
+	pending atomic.Int64
+	paused  atomic.Bool
+	limit   int64
+	waiting atomic.Bool
+	wake    chan struct{} // capacity 1
+	done    chan struct{}
+}
+
+func newInflow(limit int64) *inflow {
+	return &inflow{limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{})}
+}
+
+// take counts n bytes as handed over.
+func (f *inflow) take(n int) { f.pending.Add(int64(n)) }
+
+// wait returns when the reader may go on reading. Only the reader calls it.
+func (f *inflow) wait() error {
+	for f.blocked() {
+		f.waiting.Store(true)
+		if !f.blocked() { // released between the two looks: nobody would wake us
+			f.waiting.Store(false)
+			return nil
+		}
+		select {
+		case <-f.wake:
+		case <-f.done:
+			return errFlowClosed
+		}
+		f.waiting.Store(false)
+	}
+	return nil
+}
+
+func (f *inflow) blocked() bool { return f.paused.Load() || f.pending.Load() > f.limit }
+
+// release counts n bytes as handled.
+func (f *inflow) release(n int) {
+	f.pending.Add(-int64(n))
+	f.rouse()
+}
+
+// pause stops the reader before its next read; resume lets it go on.
+func (f *inflow) pause() { f.paused.Store(true) }
+
+func (f *inflow) resume() {
+	f.paused.Store(false)
+	f.rouse()
+}
+
+func (f *inflow) rouse() {
+	if f.waiting.Load() && !f.blocked() {
+		select {
+		case f.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// outflow counts the bytes that are queued for one connection: in mailboxes, counted
+// when posted, and in the transport actor until the kernel has taken them.
+type outflow struct {
+	queued  atomic.Int64
+	overrun atomic.Bool // the hard mark was passed: the peer is a slow consumer
+	dead    atomic.Bool // the connection is over: what is queued does not count
+}

@@ -1,0 +1,294 @@
+package actors
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
+	"github.com/cloverleaf-wamp/cloverleaf/transport"
+)
+
+// RouterConfig configures a Router. The zero value of each field is its default.
+type RouterConfig struct {
+	// Realms are the realms to serve, by unique name. None means one, "realm1", that
+	// admits anonymous clients.
+	Realms []RealmConfig
+	// Session are the rules for the sessions.
+	Session router.SessionConfig
+	// Options are those of the transports: handshake deadline and keepalive.
+	Options transport.Options
+	// Limits bound queues.
+	Limits Limits
+	// GoodbyeTimeout is how long a client may take to answer GOODBYE. Default 2 s.
+	GoodbyeTimeout time.Duration
+	// Agent is announced in WELCOME. Default "cloverleaf".
+	Agent string
+}
+
+// RealmConfig configures a realm.
+type RealmConfig struct {
+	Name protocol.URI
+	// Authenticators are the accepted methods; none admits anonymous clients only.
+	Authenticators []router.Authenticator
+}
+
+// Limits bound what is queued for one connection, in bytes.
+type Limits struct {
+	// Inbound is what may be read and not handled yet; reading pauses above it.
+	// Default 256 KiB.
+	Inbound int
+	// HighMark is what may be queued for a receiver before those who send to it are
+	// read no more. Default 1 MiB.
+	HighMark int
+	// HardMark is what may be queued for a receiver before it is disconnected as a slow
+	// consumer. Default 16 MiB.
+	HardMark int
+	// SlowConsumerTimeout is how long a sender is held up at most. Default 10 s.
+	SlowConsumerTimeout time.Duration
+}
+
+func (c RouterConfig) withDefaults() RouterConfig {
+	c.Options = c.Options.WithDefaults()
+	if len(c.Realms) == 0 {
+		c.Realms = []RealmConfig{{Name: "realm1"}}
+	}
+	if c.GoodbyeTimeout == 0 {
+		c.GoodbyeTimeout = 2 * time.Second
+	}
+	if c.Agent == "" {
+		c.Agent = "cloverleaf"
+	}
+	l := &c.Limits
+	if l.Inbound == 0 {
+		l.Inbound = 256 << 10
+	}
+	if l.HighMark == 0 {
+		l.HighMark = 1 << 20
+	}
+	if l.HardMark == 0 {
+		l.HardMark = 16 << 20
+	}
+	if l.SlowConsumerTimeout == 0 {
+		l.SlowConsumerTimeout = 10 * time.Second
+	}
+	return c
+}
+
+func (c RouterConfig) validate() error {
+	errs := []error{c.Options.Validate()}
+	seen := make(map[protocol.URI]bool)
+	for _, r := range c.Realms {
+		switch {
+		case !r.Name.Valid():
+			errs = append(errs, fmt.Errorf("realms: %q is not a valid URI", r.Name))
+		case seen[r.Name]:
+			errs = append(errs, fmt.Errorf("realms: %q is there twice", r.Name))
+		}
+		seen[r.Name] = true
+	}
+	l := c.Limits
+	if l.Inbound < 0 || l.HighMark < 0 || l.HardMark < 0 || l.SlowConsumerTimeout < 0 {
+		errs = append(errs, errors.New("limits: must not be negative"))
+	}
+	if l.HardMark != 0 && l.HardMark < l.HighMark {
+		errs = append(errs, errors.New("limits: HardMark is below HighMark"))
+	}
+	if c.GoodbyeTimeout < 0 {
+		errs = append(errs, errors.New("goodbyeTimeout: is negative"))
+	}
+	return errors.Join(errs...)
+}
+
+// Router is a WAMP router made of actors: one for each realm, one for each connection
+// and one for its transport. It is safe for concurrent use.
+type Router struct {
+	host    *Host
+	cfg     RouterConfig
+	name    string
+	realms  map[protocol.URI]*realmRef
+	closing atomic.Bool
+
+	mu       sync.Mutex
+	sessions map[string]*actor.PID // actors of connections, by PID id
+	ids      map[protocol.ID]struct{}
+	empty    chan struct{} // closed when closing and no session is left
+}
+
+// routerRoles are the roles and features of every realm.
+func routerRoles() protocol.Roles {
+	return protocol.Roles{}.
+		With(protocol.Broker, protocol.FeatureSubscriberBlackWhiteListing|protocol.FeaturePublisherExclusion|
+			protocol.FeaturePublisherIdentification|protocol.FeaturePatternBasedSubscription).
+		With(protocol.Dealer, protocol.FeatureProgressiveCallResults|protocol.FeatureCallTimeout|
+			protocol.FeatureCallCanceling|protocol.FeatureCallerIdentification|
+			protocol.FeaturePatternBasedRegistration|protocol.FeatureSharedRegistration|
+			protocol.FeatureRegistrationRevocation)
+}
+
+// NewRouter starts a router in the host. Errors name the setting at fault.
+func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("actors: router: %w", err)
+	}
+	r := &Router{
+		host: h, cfg: cfg.withDefaults(), name: fmt.Sprintf("router-%d", h.names.Add(1)),
+		realms:   make(map[protocol.URI]*realmRef),
+		sessions: make(map[string]*actor.PID),
+		ids:      make(map[protocol.ID]struct{}),
+		empty:    make(chan struct{}),
+	}
+	for _, c := range r.cfg.Realms {
+		ref, err := newRealmRef(h, c.Name, r.name+"/realm/"+string(c.Name), router.Admission{
+			Roles: routerRoles(), Agent: r.cfg.Agent, Authenticators: c.Authenticators,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("actors: router: realm %s: %w", c.Name, err)
+		}
+		r.realms[c.Name] = ref
+	}
+	return r, nil
+}
+
+// Accept serves a connection; the router owns it from now on. It returns at once.
+func (r *Router) Accept(c *transport.Conn) {
+	if !r.spawn(&routerSession{router: r, conn: c}) {
+		_ = c.Close()
+	}
+}
+
+// AcceptPipe serves a client in this process; the router owns its end of the pipe.
+func (r *Router) AcceptPipe(p *transport.PipeEnd) {
+	if !r.spawn(&routerSession{router: r, pipe: p}) {
+		p.Close(ErrRouterClosed)
+	}
+}
+
+// ErrRouterClosed says that the router has been closed.
+var ErrRouterClosed = errors.New("actors: router is closed")
+
+// spawn starts a session actor without a parent: a parent would keep the remains of
+// every child that it ever had.
+func (r *Router) spawn(s *routerSession) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closing.Load() {
+		return false
+	}
+	name := fmt.Sprintf("%s/session/%d", r.name, r.host.names.Add(1))
+	pid, err := r.host.system.Root.SpawnNamed(r.host.props(func() actor.Actor { return s }), name)
+	if err != nil {
+		r.host.logger.Error("session actor not started", "reason", err)
+		return false
+	}
+	r.sessions[pid.Id] = pid
+	return true
+}
+
+// forget is called by each session actor when it has stopped.
+func (r *Router) forget(pid *actor.PID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.sessions, pid.Id)
+	r.checkEmpty()
+}
+
+func (r *Router) checkEmpty() {
+	if !r.closing.Load() || len(r.sessions) > 0 {
+		return
+	}
+	select {
+	case <-r.empty:
+	default:
+		close(r.empty)
+	}
+}
+
+// Sessions returns the number of open connections, joined or not.
+func (r *Router) Sessions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions)
+}
+
+// Close says GOODBYE system_shutdown to every session and stops the router when they
+// have left. A ctx that ends before cuts the remaining connections; its error is
+// returned then. Close may be called more than once.
+func (r *Router) Close(ctx context.Context) error {
+	r.mu.Lock()
+	first := !r.closing.Swap(true)
+	pids := make([]*actor.PID, 0, len(r.sessions))
+	for _, pid := range r.sessions {
+		pids = append(pids, pid)
+	}
+	r.checkEmpty()
+	r.mu.Unlock()
+	if first {
+		bye := &kick{reason: protocol.CloseSystemShutdown, message: "the router is shutting down"}
+		for _, pid := range pids {
+			r.host.send(pid, bye)
+		}
+	}
+	err := r.wait(ctx)
+	if first {
+		for _, ref := range r.realms {
+			r.host.system.Root.Stop(ref.pid)
+		}
+	}
+	return err
+}
+
+// wait returns when no session is left, cutting those that are at the end of ctx.
+func (r *Router) wait(ctx context.Context) error {
+	select {
+	case <-r.empty:
+		return nil
+	case <-ctx.Done():
+	}
+	r.mu.Lock()
+	for _, pid := range r.sessions {
+		r.host.system.Root.Stop(pid)
+	}
+	r.mu.Unlock()
+	<-r.empty
+	return fmt.Errorf("actors: router: close: %w", context.Cause(ctx))
+}
+
+func (r *Router) admit(realm protocol.URI) (router.Admission, bool) {
+	ref := r.realms[realm]
+	if ref == nil {
+		return router.Admission{}, false
+	}
+	return ref.admission, true
+}
+
+func (r *Router) realm(name protocol.URI) *realmRef { return r.realms[name] }
+
+// reserveID returns a session id that nobody else has and nobody can guess.
+func (r *Router) reserveID() protocol.ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for {
+		var b [8]byte
+		_, _ = rand.Read(b[:]) // never fails
+		id := protocol.GlobalID(binary.LittleEndian.Uint64(b[:]))
+		if _, taken := r.ids[id]; !taken {
+			r.ids[id] = struct{}{}
+			return id
+		}
+	}
+}
+
+func (r *Router) releaseID(id protocol.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.ids, id)
+}

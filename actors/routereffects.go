@@ -1,0 +1,199 @@
+package actors
+
+import (
+	"errors"
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
+	"github.com/cloverleaf-wamp/cloverleaf/transport"
+)
+
+// This file is what a routerSession does for its router.Session: router.Effects.
+
+var _ router.Effects = (*routerSession)(nil)
+
+// Send implements router.Effects. A message that cannot be sent to this peer is not
+// lost in silence: its sender, or the peer, gets an error instead.
+func (s *routerSession) Send(m protocol.Message) {
+	err := s.out.send(m)
+	if err == nil {
+		return
+	}
+	uri := protocol.ErrorInvalidPayload
+	if errors.Is(err, errTooLong) {
+		uri = protocol.ErrorPayloadSizeExceeded
+	}
+	switch m := m.(type) {
+	case *protocol.Invocation:
+		failed := &protocol.Error{RequestType: protocol.TypeInvocation, Request: m.Request, Error: uri}
+		s.settle(s.session.Receive(failed, s))
+	case *protocol.Result:
+		_ = s.out.send(&protocol.Error{RequestType: protocol.TypeCall, Request: m.Request, Error: uri})
+	case *protocol.Error:
+		_ = s.out.send(&protocol.Error{RequestType: m.RequestType, Request: m.Request, Error: uri})
+	default:
+		s.router.host.logger.Warn("message cannot be sent", "type", m.Type(), "reason", err)
+	}
+}
+
+// SendEvents implements router.Effects.
+func (s *routerSession) SendEvents(run *router.Events) {
+	if out, ok := s.out.(*frameOutlet); ok {
+		variant := handleOf(s.peer).variant
+		if frames := run.Encoded[variant]; frames != nil && (out.maxSend == 0 || len(frames) <= out.maxSend) {
+			out.sendFrames(frames)
+			return
+		}
+	}
+	for i := range run.List {
+		s.sendEvent(&run.List[i])
+	}
+}
+
+// sendEvent sends one event. An event that the peer cannot take is sent without its
+// payload, and says so (RawSocket, "payload_limit_exceeded").
+func (s *routerSession) sendEvent(ev *protocol.Event) {
+	err := s.out.send(ev)
+	if err == nil {
+		return
+	}
+	stripped := *ev
+	stripped.Payload = protocol.Payload{}
+	stripped.Details.PayloadLimitExceeded = errors.Is(err, errTooLong)
+	s.log.Warn("event sent without its payload", "reason", err, "publication", ev.Publication)
+	if err := s.out.send(&stripped); err != nil {
+		s.log.Error("event dropped", "reason", errors.Join(errNoReceiver, err), "publication", ev.Publication)
+	}
+}
+
+// Deliver implements router.Effects. A run of events goes to many: it is posted as it
+// is, encoded once for each kind of receiver.
+func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
+	if d.Kind == router.EventRun {
+		s.postEvents(handleOf(to), to.Serializer, d.Events)
+		return
+	}
+	const many = 32
+	for i := len(s.targets) - 1; i >= 0; i-- {
+		if s.targets[i].to == to {
+			s.targets[i].add(d)
+			return
+		}
+	}
+	if len(s.targets) >= many {
+		s.postAll()
+	}
+	b := newDeliveries(to)
+	b.add(d)
+	s.targets = append(s.targets, b)
+}
+
+// postAll hands over what Deliver gathered.
+func (s *routerSession) postAll() {
+	for i := 0; i < len(s.targets); i++ {
+		b := s.targets[i]
+		s.targets[i] = nil
+		s.post(b)
+	}
+	s.targets = s.targets[:0]
+}
+
+// post hands over a batch. The receiver may be ending: it sets gone first and stops
+// looking at its mailbox later, so a batch it might not see is one that we, who look
+// at gone after posting, know to be lost. Both sides may then answer a call: the first
+// answer removes the record, the second finds none.
+func (s *routerSession) post(b *deliveries) {
+	to := b.to
+	handle := handleOf(to)
+	b.post(s.router.host)
+	s.watch(handle)
+	if handle.gone.Load() && s.session != nil {
+		s.session.CalleeGone(to, s)
+	}
+}
+
+// postEvents posts a run to one subscriber, behind what was gathered for anybody, so
+// that a subscriber who is also called sees both in order.
+func (s *routerSession) postEvents(to *peerHandle, ser protocol.Serializer, run *router.Events) {
+	if len(s.targets) > 0 {
+		s.postAll()
+	}
+	if to.variant >= 0 && run.Encoded[to.variant] == nil {
+		if frames := encodeRun(run, to.variant, ser); frames != nil {
+			run.Encoded[to.variant] = frames
+		}
+	}
+	to.flow.queued.Add(int64(run.Size()))
+	s.router.host.send(to.pid, run)
+	s.watch(to)
+}
+
+// encodeRun encodes a run for one kind of receiver. Nil means that it has to be sent
+// event by event.
+func encodeRun(run *router.Events, variant int, ser protocol.Serializer) []byte {
+	framing := transport.Framing{Kind: transport.RawSocket}
+	if variant >= webSocketVariants {
+		framing = transport.Framing{Kind: transport.WebSocket, Binary: ser.Binary()}
+	}
+	const header = 64
+	b := make([]byte, 0, run.Size()+header*len(run.List))
+	var err error
+	for i := range run.List {
+		if b, err = appendFrame(b, framing, ser, 0, &run.List[i]); err != nil {
+			return nil
+		}
+	}
+	return b
+}
+
+// webSocketVariants is the first index of Events.Encoded for WebSocket.
+const webSocketVariants = 4
+
+// variant returns the index of Events.Encoded for this connection.
+func (s *routerSession) variant() int {
+	if s.conn == nil {
+		return -1
+	}
+	v := int(s.conn.Serializer())
+	if s.conn.Framing().Kind == transport.WebSocket {
+		v += webSocketVariants
+	}
+	return v
+}
+
+// watch looks whether a receiver keeps up: above the high mark this peer's reader
+// pauses, above the hard mark the receiver is a slow consumer.
+func (s *routerSession) watch(to *peerHandle) {
+	queued := to.flow.queued.Load()
+	limits := &s.router.cfg.Limits
+	if queued <= int64(limits.HighMark) || to.flow.dead.Load() {
+		return
+	}
+	s.slow = append(s.slow, to.flow)
+	if queued > int64(limits.HardMark) && !to.flow.overrun.Swap(true) {
+		s.router.host.send(to.pid, &overrun{})
+	}
+}
+
+// Command implements router.Effects.
+func (s *routerSession) Command(c router.Command) {
+	s.router.host.send(s.realm.pid, &realmCommand{command: c})
+}
+
+// StartTimer implements router.Effects.
+func (s *routerSession) StartTimer(request protocol.ID, after time.Duration) {
+	if s.timers == nil {
+		s.timers = make(map[protocol.ID]*time.Timer)
+	}
+	host, self, m := s.router.host, s.self, &callExpired{session: s.session, request: request}
+	s.timers[request] = time.AfterFunc(after, func() { host.send(self, m) })
+}
+
+// StopTimer implements router.Effects.
+func (s *routerSession) StopTimer(request protocol.ID) {
+	if t := s.timers[request]; t != nil {
+		t.Stop()
+		delete(s.timers, request)
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf"
+)
+
+// list collects a flag that may be given several times.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(v string) error {
+	*l = append(*l, v)
+	return nil
+}
+
+type routerFlags struct {
+	listen, realms list
+	verbose        bool
+	shutdown       time.Duration
+}
+
+func parseRouterFlags(args []string, stderr io.Writer) (routerFlags, error) {
+	var f routerFlags
+	set := flag.NewFlagSet("cloverleaf router", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.Var(&f.listen, "listen", "`ADDR` to listen on, HOST:PORT or unix:PATH; may be repeated (default 127.0.0.1:8080)")
+	set.Var(&f.realms, "realm", "`NAME` of a realm to serve; may be repeated (default realm1)")
+	set.BoolVar(&f.verbose, "verbose", false, "log sessions and connections to stderr")
+	set.DurationVar(&f.shutdown, "shutdown-timeout", 5*time.Second, "how long clients may take to leave at the end")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if set.NArg() > 0 {
+		err := fmt.Errorf("cloverleaf router: unexpected argument %q", set.Arg(0))
+		fmt.Fprintln(stderr, err)
+		return f, err
+	}
+	if len(f.listen) == 0 {
+		f.listen = list{"127.0.0.1:8080"}
+	}
+	if len(f.realms) == 0 {
+		f.realms = list{"realm1"}
+	}
+	return f, nil
+}
+
+// runRouter serves until ctx ends.
+func runRouter(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	flags, err := parseRouterFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case err != nil:
+		return exitUsage
+	}
+	if err := serve(ctx, flags, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "cloverleaf router:", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) error {
+	level := slog.LevelWarn
+	if flags.verbose {
+		level = slog.LevelDebug
+	}
+	cfg := cloverleaf.RouterConfig{Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	for _, name := range flags.realms {
+		cfg.Realms = append(cfg.Realms, cloverleaf.RealmConfig{Name: name})
+	}
+	r, err := cloverleaf.NewRouter(cfg)
+	if err != nil {
+		return err
+	}
+	err = listen(ctx, r, flags.listen, stdout)
+	if err == nil {
+		<-ctx.Done()
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), flags.shutdown)
+	defer cancel()
+	if closing := r.Close(deadline); closing != nil && !errors.Is(closing, context.DeadlineExceeded) {
+		err = errors.Join(err, closing) // clients that did not leave in time were cut: no failure
+	}
+	return err
+}
+
+func listen(ctx context.Context, r *cloverleaf.Router, addrs []string, stdout io.Writer) error {
+	for _, addr := range addrs {
+		l, err := r.Listen(ctx, addr)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, "listening on", strings.Join(l.URLs(), " "))
+	}
+	return nil
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,144 @@
+package cloverleaf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/cloverleaf-wamp/cloverleaf/actors"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
+	"github.com/cloverleaf-wamp/cloverleaf/transport"
+)
+
+// RouterConfig configures a Router. The zero value is a router with the realm
+// "realm1", open to anonymous clients that may do everything.
+type RouterConfig struct {
+	// Realms are the realms to serve. None means realm1.
+	Realms []RealmConfig
+	// Session are the rules for sessions: URIs, request ids, limits.
+	Session router.SessionConfig
+	// Transport are the settings of listeners: message size, handshake deadline and
+	// keepalive. See ServerConfig.Options for the defaults.
+	Transport transport.ServerConfig
+	// Limits bound the queues of connections.
+	Limits actors.Limits
+	// GoodbyeTimeout is how long a client may take to answer a GOODBYE. Default 2 s.
+	GoodbyeTimeout time.Duration
+	// System is the actor system to live in; nil makes one.
+	System *actor.ActorSystem
+	// Logger gets what happens; nil discards it.
+	Logger *slog.Logger
+}
+
+// RealmConfig configures a realm.
+type RealmConfig struct {
+	// Name is the URI of the realm.
+	Name string
+	// Authenticators are the accepted authentication methods; none admits anonymous
+	// clients only.
+	Authenticators []router.Authenticator
+}
+
+// Router is a WAMP router in this process, with or without listeners. It is safe for
+// concurrent use.
+type Router struct {
+	host   *actors.Host
+	router *actors.Router
+	cfg    transport.ServerConfig
+
+	mu        sync.Mutex
+	listeners []*transport.Listener
+	serving   sync.WaitGroup
+	closed    bool
+}
+
+// NewRouter starts a router without listeners. Errors name the setting at fault.
+// Close it in the end.
+func NewRouter(cfg RouterConfig) (*Router, error) {
+	host := actors.NewHost(actors.HostConfig{System: cfg.System, Logger: cfg.Logger})
+	realms := make([]actors.RealmConfig, len(cfg.Realms))
+	for i, r := range cfg.Realms {
+		realms[i] = actors.RealmConfig{Name: protocol.URI(r.Name), Authenticators: r.Authenticators}
+	}
+	inner, err := actors.NewRouter(host, actors.RouterConfig{
+		Realms: realms, Session: cfg.Session, Options: cfg.Transport.Options,
+		Limits: cfg.Limits, GoodbyeTimeout: cfg.GoodbyeTimeout,
+	})
+	if err != nil {
+		host.Close()
+		return nil, fmt.Errorf("cloverleaf: %w", err)
+	}
+	if cfg.Transport.Logger == nil {
+		cfg.Transport.Logger = host.Logger()
+	}
+	return &Router{host: host, router: inner, cfg: cfg.Transport}, nil
+}
+
+// Listen accepts WebSocket, RawSocket and plain HTTP connections on addr, "host:port" or
+// "unix:path", until the router is closed. ctx bounds the call, not the listener.
+func (r *Router) Listen(ctx context.Context, addr string) (*transport.Listener, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, fmt.Errorf("cloverleaf: listen on %s: %w", addr, actors.ErrRouterClosed)
+	}
+	l, err := transport.Listen(ctx, addr, r.cfg)
+	if err != nil {
+		return nil, fmt.Errorf("cloverleaf: %w", err)
+	}
+	r.listeners = append(r.listeners, l)
+	r.serving.Add(1)
+	go func() {
+		defer r.serving.Done()
+		if err := l.Serve(r.router.Accept); err != nil && !errors.Is(err, net.ErrClosed) {
+			r.host.Logger().Error("listener failed", "addr", addr, "reason", err)
+		}
+	}()
+	return l, nil
+}
+
+// Handler returns an http.Handler that upgrades requests to WebSocket connections of
+// this router, for a server of your own.
+func (r *Router) Handler() http.Handler { return transport.WebSocketHandler(r.cfg, r.router.Accept) }
+
+// Accept serves a connection that was established elsewhere.
+func (r *Router) Accept(c *transport.Conn) { r.router.Accept(c) }
+
+// Pipe connects a client in this process, without a socket.
+func (r *Router) Pipe() *transport.PipeEnd {
+	client, server := transport.Pipe()
+	r.router.AcceptPipe(server)
+	return client
+}
+
+// Sessions returns the number of open connections, joined or not.
+func (r *Router) Sessions() int { return r.router.Sessions() }
+
+// Close stops listening, says GOODBYE wamp.close.system_shutdown to every client, and
+// returns when all have left. When ctx ends before, the remaining connections are cut
+// and its error is returned. Close may be called more than once.
+func (r *Router) Close(ctx context.Context) error {
+	r.mu.Lock()
+	r.closed = true
+	listeners := r.listeners
+	r.listeners = nil
+	r.mu.Unlock()
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+	r.serving.Wait()
+	err := r.router.Close(ctx)
+	r.host.Close()
+	if err != nil {
+		return fmt.Errorf("cloverleaf: %w", err)
+	}
+	return nil
+}
