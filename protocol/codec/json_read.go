@@ -1,0 +1,416 @@
+package codec
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"math/bits"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// jsonFormat is RFC 8259, with byte strings as WAMP has them: a string of U+0000
+// followed by padded base64.
+type jsonFormat struct{}
+
+// binaryMark starts the JSON form of a byte string.
+const binaryMark = `\u0000`
+
+func (jsonFormat) space(data []byte, pos int) int {
+	for pos < len(data) {
+		switch data[pos] {
+		case ' ', '\t', '\n', '\r':
+			pos++
+		default:
+			return pos
+		}
+	}
+	return pos
+}
+
+func (jsonFormat) kind(data []byte, pos int) kind {
+	if pos >= len(data) {
+		return kindOther
+	}
+	switch c := data[pos]; c {
+	case '"':
+		return kindText
+	case '[':
+		return kindList
+	case '{':
+		return kindDict
+	case 'n':
+		return kindNil
+	case 't', 'f':
+		return kindBool
+	case '-':
+		return kindNegative
+	default:
+		if c >= '0' && c <= '9' {
+			return kindUint
+		}
+		return kindOther
+	}
+}
+
+func (f jsonFormat) end(data []byte, pos, levels int) (int, error) {
+	if pos >= len(data) {
+		return 0, truncated(pos)
+	}
+	switch data[pos] {
+	case '"':
+		end, _, err := jsonString(data, pos)
+		return end, err
+	case '[', '{':
+		return f.containerEnd(data, pos, levels)
+	case 'n':
+		return jsonLiteral(data, pos, "null")
+	case 't':
+		return jsonLiteral(data, pos, "true")
+	case 'f':
+		return jsonLiteral(data, pos, "false")
+	default:
+		end, _, err := jsonNumber(data, pos)
+		return end, err
+	}
+}
+
+func (f jsonFormat) containerEnd(data []byte, pos, levels int) (int, error) {
+	if levels <= 0 {
+		return 0, tooDeep(pos)
+	}
+	head := token{kind: f.kind(data, pos)}
+	pos++
+	for i := uint64(0); ; i++ {
+		next, ok, err := f.item(data, pos, head, i)
+		if err != nil || !ok {
+			return next, err
+		}
+		if head.kind == kindDict {
+			if next, err = f.keyEnd(data, next); err != nil {
+				return 0, err
+			}
+		}
+		if pos, err = f.end(data, next, levels-1); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (f jsonFormat) keyEnd(data []byte, pos int) (int, error) {
+	if pos >= len(data) || data[pos] != '"' {
+		return 0, malformed(pos, "a key must be a string")
+	}
+	end, _, err := jsonString(data, pos)
+	if err != nil {
+		return 0, err
+	}
+	return f.colon(data, end)
+}
+
+func (f jsonFormat) item(data []byte, pos int, head token, i uint64) (int, bool, error) {
+	if pos = f.space(data, pos); pos >= len(data) {
+		return 0, false, truncated(pos)
+	}
+	closer := byte(']')
+	if head.kind == kindDict {
+		closer = '}'
+	}
+	switch c := data[pos]; {
+	case c == closer:
+		return pos + 1, false, nil
+	case i == 0:
+		return pos, true, nil
+	case c != ',':
+		return 0, false, malformed(pos, "a comma or the end of the list or dict is missing")
+	default:
+		return f.space(data, pos+1), true, nil
+	}
+}
+
+func (f jsonFormat) colon(data []byte, pos int) (int, error) {
+	if pos = f.space(data, pos); pos >= len(data) {
+		return 0, truncated(pos)
+	}
+	if data[pos] != ':' {
+		return 0, malformed(pos, "a colon is missing")
+	}
+	return f.space(data, pos+1), nil
+}
+
+func (jsonFormat) read(data []byte, pos int) (token, int, error) {
+	if pos >= len(data) {
+		return token{}, 0, truncated(pos)
+	}
+	switch data[pos] {
+	case '"':
+		return jsonReadString(data, pos)
+	case '[':
+		return token{kind: kindList, n: unknownLength}, pos + 1, nil
+	case '{':
+		return token{kind: kindDict, n: unknownLength}, pos + 1, nil
+	case 'n':
+		end, err := jsonLiteral(data, pos, "null")
+		return token{}, end, err
+	case 't':
+		end, err := jsonLiteral(data, pos, "true")
+		return token{kind: kindBool, n: 1}, end, err
+	case 'f':
+		end, err := jsonLiteral(data, pos, "false")
+		return token{kind: kindBool}, end, err
+	default:
+		return jsonReadNumber(data, pos)
+	}
+}
+
+func jsonLiteral(data []byte, pos int, word string) (int, error) {
+	end := pos + len(word)
+	if end > len(data) || string(data[pos:end]) != word {
+		return 0, malformed(pos, "unknown word")
+	}
+	return end, nil
+}
+
+// jsonNumber passes over a number and reports whether it is written as an integer.
+func jsonNumber(data []byte, pos int) (end int, integer bool, err error) {
+	i := pos
+	if i < len(data) && data[i] == '-' {
+		i++
+	}
+	first := i
+	if i = jsonDigits(data, i); i == first {
+		return 0, false, malformed(i, "a value is missing")
+	}
+	if data[first] == '0' && i > first+1 {
+		return 0, false, malformed(first, "a number must not start with 0")
+	}
+	integer = true
+	if i < len(data) && data[i] == '.' {
+		integer = false
+		first = i + 1
+		if i = jsonDigits(data, first); i == first {
+			return 0, false, malformed(i, "a digit is missing")
+		}
+	}
+	if i < len(data) && (data[i] == 'e' || data[i] == 'E') {
+		integer = false
+		if i++; i < len(data) && (data[i] == '+' || data[i] == '-') {
+			i++
+		}
+		first = i
+		if i = jsonDigits(data, first); i == first {
+			return 0, false, malformed(i, "a digit is missing")
+		}
+	}
+	return i, integer, nil
+}
+
+func jsonDigits(data []byte, pos int) int {
+	for pos < len(data) && data[pos]-'0' <= 9 {
+		pos++
+	}
+	return pos
+}
+
+func jsonReadNumber(data []byte, pos int) (token, int, error) {
+	end, integer, err := jsonNumber(data, pos)
+	if err != nil {
+		return token{}, 0, err
+	}
+	if integer {
+		if t, ok := jsonInteger(data[pos:end]); ok {
+			return t, end, nil
+		}
+	}
+	// An integer beyond 64 bits becomes the nearest float, a number beyond those infinity.
+	f, _ := strconv.ParseFloat(string(data[pos:end]), 64)
+	return floatToken(f), end, nil
+}
+
+func jsonInteger(digits []byte) (token, bool) {
+	negative := digits[0] == '-'
+	if negative {
+		digits = digits[1:]
+	}
+	if len(digits) > 20 {
+		return token{}, false
+	}
+	var n uint64
+	for _, c := range digits {
+		high, low := bits.Mul64(n, 10)
+		sum, carry := bits.Add64(low, uint64(c-'0'), 0)
+		if high != 0 || carry != 0 {
+			return token{}, false
+		}
+		n = sum
+	}
+	switch {
+	case !negative || n == 0:
+		return token{kind: kindUint, n: n}, true
+	case n <= 1<<63:
+		return token{kind: kindNegative, n: -n}, true
+	default:
+		return token{}, false
+	}
+}
+
+const (
+	eachByte = 0x0101010101010101
+	highBits = 0x80 * eachByte
+)
+
+// zeroBytes sets the high bit of the bytes of w that are 0. Bytes above the lowest
+// such byte may be set wrongly, so only the lowest bit set is meaningful.
+func zeroBytes(w uint64) uint64 { return (w - eachByte) & ^w & highBits }
+
+// jsonSpecial sets the high bit of the bytes of w that end a run of plain
+// characters: quotes, backslashes and control characters. As with zeroBytes only
+// the lowest bit set is meaningful.
+func jsonSpecial(w uint64) uint64 {
+	return (w-0x20*eachByte)&^w&highBits | zeroBytes(w^'"'*eachByte) | zeroBytes(w^'\\'*eachByte)
+}
+
+// jsonString passes over the string at pos and reports whether it has no escapes.
+// It takes eight bytes at a time: see BenchmarkScan.
+func jsonString(data []byte, pos int) (end int, plain bool, err error) {
+	i := pos + 1
+	plain = true
+	var seen uint64 // all bytes or-ed, to know whether any was not ASCII
+	for {
+		for i+8 <= len(data) {
+			w := binary.LittleEndian.Uint64(data[i:])
+			seen |= w
+			if m := jsonSpecial(w); m != 0 {
+				i += bits.TrailingZeros64(m) >> 3
+				break
+			}
+			i += 8
+		}
+		if i >= len(data) {
+			return 0, false, truncated(len(data))
+		}
+		switch c := data[i]; {
+		case c == '"':
+			if seen&highBits != 0 && !utf8.Valid(data[pos+1:i]) {
+				return 0, false, malformed(pos, "text is not valid UTF-8")
+			}
+			return i + 1, plain, nil
+		case c == '\\':
+			plain = false
+			if _, i, err = jsonEscape(data, i); err != nil {
+				return 0, false, err
+			}
+		case c < 0x20:
+			return 0, false, malformed(i, "control character in a string")
+		default:
+			seen |= uint64(c)
+			i++
+		}
+	}
+}
+
+// jsonEscape decodes the escape sequence at pos. Lone surrogates are refused: no
+// other serializer could represent them.
+func jsonEscape(data []byte, pos int) (rune, int, error) {
+	if pos+1 >= len(data) {
+		return 0, 0, truncated(len(data))
+	}
+	switch c := data[pos+1]; c {
+	case '"', '\\', '/':
+		return rune(c), pos + 2, nil
+	case 'b':
+		return '\b', pos + 2, nil
+	case 'f':
+		return '\f', pos + 2, nil
+	case 'n':
+		return '\n', pos + 2, nil
+	case 'r':
+		return '\r', pos + 2, nil
+	case 't':
+		return '\t', pos + 2, nil
+	case 'u':
+	default:
+		return 0, 0, malformed(pos, "unknown escape sequence")
+	}
+	r, ok := jsonHex(data, pos)
+	if !ok {
+		return 0, 0, malformed(pos, "malformed escape sequence")
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, pos + 6, nil
+	}
+	if low, ok := jsonHex(data, pos+6); ok {
+		if r = utf16.DecodeRune(r, low); r != utf8.RuneError {
+			return r, pos + 12, nil
+		}
+	}
+	return 0, 0, malformed(pos, "half a surrogate pair")
+}
+
+// jsonHex decodes the escape sequence \uXXXX at pos.
+func jsonHex(data []byte, pos int) (rune, bool) {
+	if pos+6 > len(data) || data[pos] != '\\' || data[pos+1] != 'u' {
+		return 0, false
+	}
+	var r rune
+	for _, c := range data[pos+2 : pos+6] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return 0, false
+		}
+		r = r<<4 | rune(c)
+	}
+	return r, true
+}
+
+func jsonReadString(data []byte, pos int) (token, int, error) {
+	end, plain, err := jsonString(data, pos)
+	if err != nil {
+		return token{}, 0, err
+	}
+	content := data[pos+1 : end-1]
+	if plain {
+		return token{kind: kindText, s: content}, end, nil
+	}
+	mark := bytes.HasPrefix(content, []byte(binaryMark))
+	if mark {
+		content = content[len(binaryMark):]
+	}
+	if bytes.IndexByte(content, '\\') >= 0 {
+		content = jsonUnescape(content)
+	}
+	if !mark {
+		return token{kind: kindText, s: content}, end, nil
+	}
+	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(content)))
+	n, err := base64.StdEncoding.Decode(decoded, content)
+	if err != nil {
+		return token{}, 0, malformed(pos, "binary is not valid base64")
+	}
+	return token{kind: kindBytes, s: decoded[:n]}, end, nil
+}
+
+// jsonUnescape returns the content of a string that jsonString has checked.
+func jsonUnescape(content []byte) []byte {
+	out := make([]byte, 0, len(content))
+	for {
+		i := bytes.IndexByte(content, '\\')
+		if i < 0 {
+			return append(out, content...)
+		}
+		out = append(out, content[:i]...)
+		r, next, err := jsonEscape(content, i)
+		if err != nil {
+			return out
+		}
+		out = utf8.AppendRune(out, r)
+		content = content[next:]
+	}
+}
