@@ -29,7 +29,7 @@ func script(actions []Action) string {
 
 func newGroup(t *testing.T, cfg GroupConfig, children string) *Group {
 	t.Helper()
-	for _, name := range strings.Fields(children) {
+	for name := range strings.FieldsSeq(children) {
 		spec := ChildSpec{Name: strings.Trim(name, "!?")}
 		if strings.HasSuffix(name, "!") {
 			spec.Restart = RestartPermanent

@@ -322,7 +322,7 @@ func TestNewReconnectCopiesAndValidates(t *testing.T) {
 	require.NoError(t, err)
 	cfg.Transports[0].MaxRetries = Forever
 	drive(t, r, []step{{0, 0, false, errRefused}})
-	exhausted(t, r)
+	require.Len(t, exhausted(t, r).Causes, 1)
 
 	_, err = NewReconnect(ReconnectConfig{})
 	require.EqualError(t, err, "supervisor: reconnect: no transports")
