@@ -73,10 +73,9 @@ func ClassifyByReason(reasonOf func(error) string) Classifier {
 // transient for all others, unknown ones and the empty string included.
 //
 // The reasons wamp.error.authentication_failed and wamp.error.authorization_failed are
-// transient: they mean that checking the credentials failed, not that the credentials are wrong
-// (a router whose authenticator component is still starting answers so). A component that must
-// not repeat refused credentials against a router which uses them for both can say so with a
-// Classifier of its own or with TransportPolicy.IsFatal.
+// transient: they mean that the router could not check the credentials, not that the credentials
+// are wrong. Some routers use them for both; a component that must not repeat refused
+// credentials there says so with a Classifier of its own or with TransportPolicy.IsFatal.
 func ReasonClass(uri string) Class {
 	switch uri {
 	case "wamp.error.no_such_realm",

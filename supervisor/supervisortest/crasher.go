@@ -19,12 +19,12 @@ type Panic struct {
 	Value any
 }
 
-// PanicOn makes a Crasher panic with Value when it receives the lifecycle message it stands for,
-// once. It is sent while the actor is up.
+// PanicOn is a message that makes a Crasher panic with Value later, when it receives a lifecycle
+// message. It replaces an earlier one.
 type PanicOn struct {
 	// Stopping selects *actor.Stopping, otherwise it is *actor.Stopped.
 	Stopping bool
-	// Times is how often, at least once.
+	// Times is how often, over all incarnations.
 	Times int
 	// Value is the panic's value.
 	Value any
