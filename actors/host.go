@@ -75,8 +75,12 @@ func (h *Host) props(producer actor.Producer, opts ...actor.PropsOption) *actor.
 	return actor.PropsFromProducer(guarded(producer), append([]actor.PropsOption{
 		actor.WithDispatcher(h.dispatcher),
 		actor.WithMailbox(sched.NewMailbox(sched.Draining())),
-		actor.WithGuardian(h.guardian),
 	}, opts...)...)
+}
+
+// rootProps is props for an actor without a parent.
+func (h *Host) rootProps(producer actor.Producer) *actor.Props {
+	return h.props(producer, actor.WithGuardian(h.guardian))
 }
 
 // lowProps is props for an actor that runs when others have had their turn: what they

@@ -40,7 +40,7 @@ func newRealmRef(h *Host, name protocol.URI, pidName string, a router.Admission)
 	realm := router.NewRealm()
 	snapshot, _ := realm.Commit()
 	ref.snapshot.Store(snapshot)
-	pid, err := h.system.Root.SpawnNamed(h.props(func() actor.Actor {
+	pid, err := h.system.Root.SpawnNamed(h.rootProps(func() actor.Actor {
 		return &realmActor{host: h, ref: ref, realm: realm}
 	}), pidName)
 	if err != nil {

@@ -184,7 +184,7 @@ func (r *Router) spawn(s *routerSession) bool {
 		return false
 	}
 	name := fmt.Sprintf("%s/session/%d", r.name, r.host.names.Add(1))
-	pid, err := r.host.system.Root.SpawnNamed(r.host.props(func() actor.Actor { return s }), name)
+	pid, err := r.host.system.Root.SpawnNamed(r.host.rootProps(func() actor.Actor { return s }), name)
 	if err != nil {
 		r.host.logger.Error("session actor not started", "reason", err)
 		return false

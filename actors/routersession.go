@@ -100,6 +100,8 @@ func (s *routerSession) Receive(ctx actor.Context) {
 		s.endHandshake()
 		if s.pipe != nil {
 			s.pipe.Close(ErrRouterClosed)
+		} else {
+			_ = s.conn.Close()
 		}
 	case *actor.Stopped:
 		s.router.forget(s.self)
