@@ -1,0 +1,153 @@
+package sched
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+const (
+	defaultThroughput = 256
+	defaultStall      = time.Millisecond
+
+	// lowEvery is how many functions are taken before the low-priority queue
+	// gets a turn even though the normal queue is not empty.
+	lowEvery = 64
+)
+
+// DispatcherConfig configures a [Dispatcher]. The zero value is ready to use.
+type DispatcherConfig struct {
+	// Workers is the number of functions that run at the same time, not
+	// counting those found to be blocked. Zero or less means GOMAXPROCS as it
+	// is when the dispatcher is made.
+	Workers int
+
+	// Throughput is the number of messages a mailbox of this package handles
+	// before it lets other actors have the worker. Zero or less means 256.
+	Throughput int
+
+	// Stall is how long a function may run, while others wait for a worker,
+	// until it counts as blocked and another worker takes its place. Zero or
+	// less means 1 ms.
+	Stall time.Duration
+}
+
+// Dispatcher runs the mailboxes of actors on a few goroutines that stay warm.
+// It implements [actor.Dispatcher].
+//
+// All methods may be called concurrently, also from inside a running function.
+// Inside a testing/synctest bubble the dispatcher must be made, used and closed
+// in the same bubble.
+type Dispatcher struct {
+	workers    int
+	throughput int
+	stall      time.Duration
+
+	mu     sync.Mutex
+	normal runQueue
+	low    runQueue
+	taken  uint      // functions taken so far, decides the turn of low
+	busy   []*worker // neither parked nor found to be blocked
+	idle   []*worker // parked; the last one is the warmest
+	coming *worker   // in busy; awake, but has not looked at the queues yet
+	timer  *time.Timer
+	armed  bool // timer is running
+	closed bool
+}
+
+// NewDispatcher returns a dispatcher without any goroutine or timer: they
+// come with the first work. Call [Dispatcher.Close] to end them.
+func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
+	d := &Dispatcher{workers: cfg.Workers, throughput: cfg.Throughput, stall: cfg.Stall}
+	if d.workers <= 0 {
+		d.workers = runtime.GOMAXPROCS(0)
+	}
+	if d.throughput <= 0 {
+		d.throughput = defaultThroughput
+	}
+	if d.stall <= 0 {
+		d.stall = defaultStall
+	}
+	return d
+}
+
+// Schedule queues fn to be run once by a worker and returns without waiting.
+// After [Dispatcher.Close] fn runs on a goroutine of its own.
+//
+// A panic in fn is not recovered: it ends the process, as it would with the
+// dispatcher of Proto.Actor. The mailboxes recover panics of actors themselves.
+func (d *Dispatcher) Schedule(fn func()) {
+	d.schedule(&d.normal, fn)
+}
+
+// Throughput returns the number of messages that a mailbox should handle in
+// one go.
+func (d *Dispatcher) Throughput() int {
+	return d.throughput
+}
+
+// Low returns the low-priority face of d: same workers, second queue. Its
+// functions run when the normal queue is empty, or as every 64th, and a worker
+// yields the processor once before it starts on them, so that goroutines that
+// are ready to post more work do so first. Closing d closes its low face too.
+func (d *Dispatcher) Low() actor.Dispatcher {
+	return lowFace{d}
+}
+
+// Close ends the idle workers; busy ones end when their function returns.
+// It does not wait for them. Functions still queued, and those scheduled later,
+// run on goroutines of their own, so no work is lost. Close is idempotent.
+func (d *Dispatcher) Close() {
+	d.mu.Lock()
+	d.closed = true
+	idle := d.idle
+	d.idle = nil
+	var rest []func()
+	for d.queued() > 0 {
+		rest = append(rest, d.pop())
+	}
+	if d.armed {
+		d.armed = false
+		d.timer.Stop()
+	}
+	d.mu.Unlock()
+
+	for _, w := range idle {
+		close(w.wake)
+	}
+	for _, fn := range rest {
+		go fn()
+	}
+}
+
+// lowFace is the dispatcher seen through its low-priority queue.
+type lowFace struct{ d *Dispatcher }
+
+func (f lowFace) Schedule(fn func()) { f.d.schedule(&f.d.low, fn) }
+func (f lowFace) Throughput() int    { return f.d.throughput }
+
+func (d *Dispatcher) schedule(q *runQueue, fn func()) {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		go fn()
+		return
+	}
+	q.push(fn)
+	w := d.summon()
+	d.mu.Unlock()
+	w.rouse()
+}
+
+func (d *Dispatcher) queued() int { return d.normal.n + d.low.n }
+
+// pop takes the next function. One of the queues must not be empty.
+func (d *Dispatcher) pop() func() {
+	d.taken++
+	if d.low.n > 0 && (d.normal.n == 0 || d.taken%lowEvery == 0) {
+		return d.low.pop()
+	}
+	return d.normal.pop()
+}
