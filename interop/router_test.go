@@ -1,0 +1,183 @@
+//go:build interop
+
+package interop
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	realm        = "realm1"
+	startTimeout = 60 * time.Second
+	pollInterval = 50 * time.Millisecond
+)
+
+// listening matches the line the router of ours prints for each address.
+var listening = regexp.MustCompile(`^listening on (ws://\S+) (rs://\S+)`)
+
+// router is a running router program with one realm that allows everything.
+type router struct {
+	name    string
+	program *exec.Cmd
+	urls    map[string]string // transport → URL
+	log     *tail
+	exited  chan error
+}
+
+// startCloverleaf starts the router of ours on a free port.
+func startCloverleaf(t *testing.T) *router {
+	t.Helper()
+	requireReason(t, "cloverleaf", missing(envRouter, ""))
+	r := newRouter("cloverleaf", os.Getenv(envRouter), "router", "--listen", "127.0.0.1:0", "--realm", realm)
+	stdout, err := r.program.StdoutPipe()
+	require.NoError(t, err)
+	r.start(t)
+
+	found := make(chan []string, 1)
+	go func() {
+		lines := bufio.NewScanner(io.TeeReader(stdout, r.log))
+		for lines.Scan() {
+			if match := listening.FindStringSubmatch(lines.Text()); match != nil {
+				found <- match
+			}
+		}
+		r.exited <- r.program.Wait()
+	}()
+	select {
+	case match := <-found:
+		r.urls = map[string]string{webSocket: match[1], rawSocket: match[2]}
+	case err := <-r.exited:
+		require.FailNowf(t, "router ended before it listened", "%v\n%s", err, r.log)
+	case <-time.After(startTimeout):
+		require.FailNowf(t, "router does not listen", "%s", r.log)
+	}
+	return r
+}
+
+// crossbarConfig has one realm that allows everything to anybody, and one port
+// for WebSocket and RawSocket. The verb takes the port.
+const crossbarConfig = `{
+  "version": 2,
+  "workers": [{
+    "type": "router",
+    "realms": [{
+      "name": "realm1",
+      "roles": [{
+        "name": "anonymous",
+        "permissions": [{
+          "uri": "",
+          "match": "prefix",
+          "allow": {"call": true, "register": true, "publish": true, "subscribe": true},
+          "disclose": {"caller": true, "publisher": true}
+        }]
+      }]
+    }],
+    "transports": [{
+      "type": "universal",
+      "endpoint": {"type": "tcp", "interface": "127.0.0.1", "port": %d},
+      "rawsocket": {"serializers": ["json", "msgpack", "cbor"]},
+      "websocket": {"ws": {"type": "websocket", "serializers": ["json", "msgpack", "cbor"]}}
+    }]
+  }]
+}
+`
+
+// startCrossbar starts Crossbar.io on a port that was free a moment ago.
+func startCrossbar(t *testing.T) *router {
+	t.Helper()
+	requireReason(t, "crossbar", missing(envCrossbar, envCrossbarMissing))
+	port := freePort(t)
+	node := t.TempDir()
+	config := fmt.Appendf(nil, crossbarConfig, port)
+	require.NoError(t, os.WriteFile(filepath.Join(node, "config.json"), config, 0o600))
+	r := newRouter("crossbar", os.Getenv(envCrossbar), "start", "--cbdir", node, "--color", "false")
+	r.program.Stdout = r.log
+	r.urls = map[string]string{
+		webSocket: fmt.Sprintf("ws://127.0.0.1:%d/ws", port),
+		rawSocket: fmt.Sprintf("rs://127.0.0.1:%d", port),
+	}
+	r.start(t)
+	go func() { r.exited <- r.program.Wait() }()
+
+	tick := time.NewTicker(pollInterval)
+	defer tick.Stop()
+	deadline := time.After(startTimeout)
+	for {
+		select {
+		case <-tick.C:
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err == nil {
+				require.NoError(t, conn.Close())
+				return r
+			}
+		case err := <-r.exited:
+			require.FailNowf(t, "crossbar ended before it listened", "%v\n%s", err, r.log)
+		case <-deadline:
+			require.FailNowf(t, "crossbar does not listen", "%s", r.log)
+		}
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	port := listener.Addr().(*net.TCPAddr).Port
+	require.NoError(t, listener.Close())
+	return port
+}
+
+func newRouter(name, program string, args ...string) *router {
+	r := &router{name: name, program: exec.Command(program, args...), log: &tail{}, exited: make(chan error, 1)}
+	r.program.Stderr = r.log
+	r.program.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return r
+}
+
+func (r *router) start(t *testing.T) {
+	t.Helper()
+	require.NoError(t, r.program.Start())
+	note := filepath.Join(os.Getenv(envRunning), strconv.Itoa(r.program.Process.Pid))
+	if os.Getenv(envRunning) != "" {
+		require.NoError(t, os.WriteFile(note, nil, 0o600))
+	}
+	t.Cleanup(func() {
+		defer func() { _ = os.Remove(note) }()
+		if err := r.terminate(); err != nil && !t.Failed() {
+			t.Logf("%s: %v", r.name, err)
+		}
+		if t.Failed() {
+			t.Logf("end of the log of %s:\n%s", r.name, r.log)
+		}
+	})
+}
+
+// terminate sends SIGTERM and returns how the program ended. A program that
+// does not end in time is killed together with its children.
+func (r *router) terminate() error {
+	if err := r.program.Process.Signal(syscall.SIGTERM); errors.Is(err, os.ErrProcessDone) {
+		return nil
+	}
+	select {
+	case err := <-r.exited:
+		return err
+	case <-time.After(stopTimeout):
+		_ = syscall.Kill(-r.program.Process.Pid, syscall.SIGKILL)
+		killed := <-r.exited
+		return fmt.Errorf("did not end %v after SIGTERM: %w", stopTimeout, killed)
+	}
+}
