@@ -1,12 +1,20 @@
 package transport
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 
 	"github.com/stretchr/testify/require"
 
@@ -171,14 +179,17 @@ func send(t testing.TB, c *Conn, body []byte) {
 	require.NoError(t, err)
 }
 
-// body is text of n octets that differ from place to place.
-func body(n int) []byte {
-	b := make([]byte, n)
+// text is what all bodies are cut from.
+var text = sync.OnceValue(func() []byte {
+	b := make([]byte, MaxMessageSize+2000)
 	for i := range b {
 		b[i] = byte('a' + (i+i/26+i/700)%26)
 	}
 	return b
-}
+})
+
+// body is text of n octets, another one for another n. Nobody may write to it.
+func body(n int) []byte { return text()[n%1000 : n%1000+n : n%1000+n] }
 
 // dialRaw opens a plain TCP connection to the listener.
 func dialRaw(t testing.TB, s *server) net.Conn {
@@ -198,3 +209,74 @@ func readAll(t testing.TB, r io.Reader) []byte {
 }
 
 func only(s protocol.Serializer) []protocol.Serializer { return []protocol.Serializer{s} }
+
+// hijackable is a ResponseWriter whose connection can be taken over.
+type hijackable struct {
+	http.ResponseWriter
+	nc net.Conn
+}
+
+func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return h.nc, bufio.NewReadWriter(bufio.NewReaderSize(h.nc, 512), bufio.NewWriterSize(h.nc, 512)), nil
+}
+
+// websocketOver returns gorilla's connection over nc without a handshake on the wire:
+// a server's or a client's.
+func websocketOver(t testing.TB, nc net.Conn, server bool) *websocket.Conn {
+	t.Helper()
+	if server {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header = http.Header{
+			"Connection": {"upgrade"}, "Upgrade": {"websocket"},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"MDEyMzQ1Njc4OWFiY2RlZg=="},
+		}
+		up := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024}
+		ws, err := up.Upgrade(hijackable{httptest.NewRecorder(), silent{nc}}, r, nil)
+		require.NoError(t, err)
+		return ws
+	}
+	d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return &answered{Conn: silent{nc}}, nil }}
+	ws, resp, err := d.Dial("ws://test/", nil)
+	require.NoError(t, err)
+	_ = resp.Body.Close()
+	return ws
+}
+
+// silent drops deadlines.
+type silent struct{ net.Conn }
+
+func (silent) SetDeadline(time.Time) error      { return nil }
+func (silent) SetReadDeadline(time.Time) error  { return nil }
+func (silent) SetWriteDeadline(time.Time) error { return nil }
+
+// answered answers the request to upgrade that is written to it by itself.
+type answered struct {
+	net.Conn
+	request []byte
+	answer  *bytes.Reader
+}
+
+func (a *answered) Write(p []byte) (int, error) {
+	if a.answer != nil {
+		return a.Conn.Write(p)
+	}
+	a.request = append(a.request, p...)
+	if !bytes.HasSuffix(a.request, []byte("\r\n\r\n")) {
+		return len(p), nil
+	}
+	r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(a.request)))
+	if err != nil {
+		return 0, err
+	}
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	a.answer = bytes.NewReader([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n" +
+		"Connection: Upgrade\r\nSec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n"))
+	return len(p), nil
+}
+
+func (a *answered) Read(p []byte) (int, error) {
+	if a.answer != nil && a.answer.Len() > 0 {
+		return a.answer.Read(p)
+	}
+	return a.Conn.Read(p)
+}

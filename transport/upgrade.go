@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -69,9 +70,8 @@ func (u *upgrader) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (u *upgrader) upgrade(w http.ResponseWriter, r *http.Request, s protocol.Serializer) (*Conn, error) {
 	h := &hijacker{ResponseWriter: w, options: u.cfg.Options}
 	up := websocket.Upgrader{
-		HandshakeTimeout: u.cfg.Options.HandshakeTimeout,
-		WriteBufferPool:  &wsWriteBuffers,
-		CheckOrigin:      u.cfg.CheckOrigin,
+		WriteBufferPool: &wsWriteBuffers,
+		CheckOrigin:     u.cfg.CheckOrigin,
 		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
 			if h.conn == nil && !h.failed {
 				http.Error(w, reason.Error(), status)
@@ -86,6 +86,7 @@ func (u *upgrader) upgrade(w http.ResponseWriter, r *http.Request, s protocol.Se
 		return nil, err //nolint:wrapcheck // logged with its context
 	}
 	c := h.conn
+	_ = c.nc.SetDeadline(time.Time{})
 	c.wsb = h.reader
 	c.details = &handshake{
 		host:   strings.Clone(r.Host),
@@ -163,6 +164,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if s, ok := nc.(interface{ detach() net.Conn }); ok {
 		nc = s.detach()
 	}
+	_ = nc.SetDeadline(time.Now().Add(h.options.HandshakeTimeout)) // for the answer
 	h.conn = newConn(nc, h.options)
 	stream := (*wsStream)(h.conn)
 	h.reader = bufio.NewReaderSize(stream, wsReadBuffer)

@@ -85,20 +85,12 @@ func (s *wsStream) Close() error         { return (*Conn)(s).Close() }
 func (s *wsStream) LocalAddr() net.Addr  { return s.nc.LocalAddr() }
 func (s *wsStream) RemoteAddr() net.Addr { return s.nc.RemoteAddr() }
 
-func (s *wsStream) SetDeadline(t time.Time) error     { return s.deadline(s.nc.SetDeadline, t) }
-func (s *wsStream) SetReadDeadline(t time.Time) error { return s.deadline(s.nc.SetReadDeadline, t) }
+// Deadlines are ours: Dial and the upgrader set those of the handshake, and later they
+// belong to whoever writes.
 
-func (s *wsStream) SetWriteDeadline(t time.Time) error {
-	return s.deadline(s.nc.SetWriteDeadline, t)
-}
-
-// deadline keeps gorilla/websocket from touching the deadlines of our own writes.
-func (s *wsStream) deadline(set func(time.Time) error, t time.Time) error {
-	if s.ws != nil {
-		return nil
-	}
-	return set(t)
-}
+func (s *wsStream) SetDeadline(time.Time) error      { return nil }
+func (s *wsStream) SetReadDeadline(time.Time) error  { return nil }
+func (s *wsStream) SetWriteDeadline(time.Time) error { return nil }
 
 // useWebSocket makes ws the reader of c. The handshake is done.
 func (c *Conn) useWebSocket(ws *websocket.Conn, s protocol.Serializer, client bool) {
