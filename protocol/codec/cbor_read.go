@@ -310,9 +310,9 @@ func halfFloat(h uint16) float64 {
 	return f
 }
 
-func (cborFormat) item(data []byte, pos int, head token, i uint64) (int, bool, error) {
-	if head.n != unknownLength {
-		return pos, i < head.n, nil
+func (cborFormat) item(data []byte, pos int, _ kind, n, i uint64) (int, bool, error) {
+	if n != unknownLength {
+		return pos, i < n, nil
 	}
 	if pos >= len(data) {
 		return 0, false, truncated(pos)

@@ -12,7 +12,8 @@ import (
 // could be told, and the element or option at fault. The whole message is checked,
 // the bytes of the payload included.
 func Unmarshal(s protocol.Serializer, data []byte) (protocol.Message, error) {
-	return unmarshal(s, data, nil)
+	d := decoding{f: formatOf(s), serializer: s}
+	return d.run(data)
 }
 
 // Decoder decodes the messages of one connection. It is like Unmarshal and
@@ -20,30 +21,20 @@ func Unmarshal(s protocol.Serializer, data []byte) (protocol.Message, error) {
 // CALL, EVENT, RESULT, INVOCATION, PUBLISH or YIELD costs one allocation. Until the
 // first message it needs no memory of its own. It is not safe for concurrent use.
 type Decoder struct {
-	serializer protocol.Serializer
-	texts      interner
+	texts    interner
+	decoding decoding // kept here so as not to be allocated for each message
 }
 
 // NewDecoder returns a decoder for messages in s.
-func NewDecoder(s protocol.Serializer) *Decoder { return &Decoder{serializer: s} }
+func NewDecoder(s protocol.Serializer) *Decoder {
+	d := &Decoder{decoding: decoding{f: formatOf(s), serializer: s}}
+	d.decoding.texts = &d.texts
+	return d
+}
 
 // Decode decodes one message as Unmarshal does.
 func (d *Decoder) Decode(data []byte) (protocol.Message, error) {
-	return unmarshal(d.serializer, data, &d.texts)
-}
-
-func unmarshal(s protocol.Serializer, data []byte, texts *interner) (protocol.Message, error) {
-	d := decoding{f: formatOf(s), serializer: s, data: data, texts: texts}
-	if d.f == nil {
-		return nil, &protocol.ViolationError{Problem: "cannot decode a message: " + errSerializer.Error()}
-	}
-	d.open()
-	m := d.message()
-	d.close()
-	if d.err != nil {
-		return nil, d.err
-	}
-	return m, nil
+	return d.decoding.run(data)
 }
 
 // decoding is a message being decoded, element by element. The first error stays
@@ -51,18 +42,35 @@ func unmarshal(s protocol.Serializer, data []byte, texts *interner) (protocol.Me
 type decoding struct {
 	f          format
 	serializer protocol.Serializer
-	data       []byte
 	texts      *interner
-	typ        protocol.MessageType
-	list       token  // the head of the message
-	index      uint64 // of the next element
-	pos        int
-	ended      bool
-	err        *protocol.ViolationError
+
+	data  []byte
+	pos   int
+	n     uint64 // elements of the message, or unknownLength
+	index uint64 // of the next element
+	typ   protocol.MessageType
+	ended bool
+	err   *protocol.ViolationError
 }
 
 // elementLevels is how deeply an element of a message may be nested.
 const elementLevels = MaxDepth - 1
+
+// run decodes the message.
+func (d *decoding) run(data []byte) (protocol.Message, error) {
+	if d.f == nil {
+		return nil, &protocol.ViolationError{Problem: "cannot decode a message: " + errSerializer.Error()}
+	}
+	d.data, d.pos, d.index, d.typ, d.ended, d.err = data, 0, 0, 0, false, nil
+	d.open()
+	m := d.message()
+	d.close()
+	d.data = nil
+	if d.err != nil {
+		return nil, d.err
+	}
+	return m, nil
+}
 
 func (d *decoding) fail(field, problem string) {
 	if d.err == nil {
@@ -91,15 +99,16 @@ func (d *decoding) open() {
 		d.fail("", "a message must be a list, not "+head.kind.String())
 		return
 	}
-	d.list, d.pos = head, pos
+	d.n, d.pos = head.n, pos
 	t := d.element("message type", kindUint, "an integer")
-	if d.err != nil {
-		return
+	if d.typ = protocol.MessageType(t.n); uint64(d.typ) != t.n {
+		d.unknownType(t.n)
 	}
-	if d.typ = protocol.MessageType(t.n); uint64(d.typ) != t.n || !known(d.typ) {
-		d.typ = 0
-		d.fail("message type", "unknown type "+strconv.FormatUint(t.n, 10))
-	}
+}
+
+func (d *decoding) unknownType(t uint64) {
+	d.typ = 0
+	d.fail("message type", "unknown type "+strconv.FormatUint(t, 10))
 }
 
 // advance moves to the next element and reports whether there is one.
@@ -107,13 +116,18 @@ func (d *decoding) advance() bool {
 	if d.err != nil || d.ended {
 		return false
 	}
-	pos, ok, err := d.f.item(d.data, d.pos, d.list, d.index)
+	i := d.index
+	d.index++
+	if d.n != unknownLength { // saves two of the three serializers a call
+		d.ended = i >= d.n
+		return !d.ended
+	}
+	pos, ok, err := d.f.item(d.data, d.pos, kindList, d.n, i)
 	if err != nil {
 		d.fail("", err.Error())
 		return false
 	}
 	d.pos, d.ended = pos, !ok
-	d.index++
 	return ok
 }
 
@@ -131,7 +145,7 @@ func (d *decoding) close() {
 	if d.advance() {
 		d.fail("", "too many elements")
 	}
-	if d.err == nil && d.f.space(d.data, d.pos) != len(d.data) {
+	if d.err == nil && d.pos != len(d.data) && d.f.space(d.data, d.pos) != len(d.data) {
 		d.fail("", "data after the message")
 	}
 }

@@ -2,21 +2,6 @@ package codec
 
 import "github.com/cloverleaf-wamp/cloverleaf/protocol"
 
-func known(t protocol.MessageType) bool {
-	switch t {
-	case protocol.TypeHello, protocol.TypeWelcome, protocol.TypeAbort, protocol.TypeChallenge,
-		protocol.TypeAuthenticate, protocol.TypeGoodbye, protocol.TypeError,
-		protocol.TypePublish, protocol.TypePublished, protocol.TypeSubscribe, protocol.TypeSubscribed,
-		protocol.TypeUnsubscribe, protocol.TypeUnsubscribed, protocol.TypeEvent, protocol.TypeEventReceived,
-		protocol.TypeCall, protocol.TypeCancel, protocol.TypeResult, protocol.TypeRegister,
-		protocol.TypeRegistered, protocol.TypeUnregister, protocol.TypeUnregistered,
-		protocol.TypeInvocation, protocol.TypeInterrupt, protocol.TypeYield:
-		return true
-	default:
-		return false
-	}
-}
-
 // message reads the elements after the type.
 func (d *decoding) message() protocol.Message {
 	if d.err != nil {
@@ -83,8 +68,11 @@ func (d *decoding) acknowledgement() protocol.Message {
 		m := &protocol.Unregistered{Request: d.idOrZero("Request")}
 		m.Details = d.revocation(m.Request, "registration")
 		return m
-	default:
+	case protocol.TypeInterrupt:
 		return d.interrupt()
+	default:
+		d.unknownType(uint64(d.typ))
+		return nil
 	}
 }
 

@@ -96,7 +96,7 @@ func emptyContainer(f format, data []byte) bool {
 	if err != nil || head.kind != kindList && head.kind != kindDict {
 		return false
 	}
-	_, more, err := f.item(data, pos, head, 0)
+	_, more, err := f.item(data, pos, head.kind, head.n, 0)
 	return err == nil && !more
 }
 

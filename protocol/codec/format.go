@@ -89,10 +89,10 @@ type format interface {
 	end(data []byte, pos, levels int) (int, error)
 	// read reads the scalar, or the head of the list or dict, at pos.
 	read(data []byte, pos int) (token, int, error)
-	// item moves to item i of the list or dict with the given head. At the end it
-	// returns false and the position behind the list or dict. Of a dict, an item is
-	// a key; colon and the value follow.
-	item(data []byte, pos int, head token, i uint64) (int, bool, error)
+	// item moves to item i of a list or dict whose head said n. At the end it returns
+	// false and the position behind the list or dict. Of a dict, an item is a key;
+	// colon and the value follow.
+	item(data []byte, pos int, k kind, n, i uint64) (int, bool, error)
 	// colon moves from the end of a key to its value.
 	colon(data []byte, pos int) (int, error)
 

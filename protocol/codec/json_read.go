@@ -71,8 +71,7 @@ func (f jsonFormat) end(data []byte, pos, levels int) (int, error) {
 	case 'f':
 		return jsonLiteral(data, pos, "false")
 	default:
-		end, _, err := jsonNumber(data, pos)
-		return end, err
+		return jsonNumber(data, pos)
 	}
 }
 
@@ -80,14 +79,14 @@ func (f jsonFormat) containerEnd(data []byte, pos, levels int) (int, error) {
 	if levels <= 0 {
 		return 0, tooDeep(pos)
 	}
-	head := token{kind: f.kind(data, pos)}
+	k := f.kind(data, pos)
 	pos++
 	for i := uint64(0); ; i++ {
-		next, ok, err := f.item(data, pos, head, i)
+		next, ok, err := f.item(data, pos, k, unknownLength, i)
 		if err != nil || !ok {
 			return next, err
 		}
-		if head.kind == kindDict {
+		if k == kindDict {
 			if next, err = f.keyEnd(data, next); err != nil {
 				return 0, err
 			}
@@ -109,12 +108,12 @@ func (f jsonFormat) keyEnd(data []byte, pos int) (int, error) {
 	return f.colon(data, end)
 }
 
-func (f jsonFormat) item(data []byte, pos int, head token, i uint64) (int, bool, error) {
+func (f jsonFormat) item(data []byte, pos int, k kind, _, i uint64) (int, bool, error) {
 	if pos = f.space(data, pos); pos >= len(data) {
 		return 0, false, truncated(pos)
 	}
 	closer := byte(']')
-	if head.kind == kindDict {
+	if k == kindDict {
 		closer = '}'
 	}
 	switch c := data[pos]; {
@@ -172,38 +171,58 @@ func jsonLiteral(data []byte, pos int, word string) (int, error) {
 	return end, nil
 }
 
-// jsonNumber passes over a number and reports whether it is written as an integer.
-func jsonNumber(data []byte, pos int) (end int, integer bool, err error) {
+// jsonNumber passes over a number. Those beyond the range of floats are refused, for
+// no other serializer has them.
+func jsonNumber(data []byte, pos int) (int, error) {
+	end, form, err := jsonNumberEnd(data, pos)
+	if err == nil && (form == numberExponent || end-pos > 300) {
+		if _, err := strconv.ParseFloat(string(data[pos:end]), 64); err != nil {
+			return 0, malformed(pos, "number out of range")
+		}
+	}
+	return end, err
+}
+
+// numberForm says how a number is written.
+type numberForm uint8
+
+const (
+	numberInteger numberForm = iota
+	numberFraction
+	numberExponent
+)
+
+func jsonNumberEnd(data []byte, pos int) (int, numberForm, error) {
 	i := pos
 	if i < len(data) && data[i] == '-' {
 		i++
 	}
 	first := i
 	if i = jsonDigits(data, i); i == first {
-		return 0, false, malformed(i, "a value is missing")
+		return 0, 0, malformed(i, "a value is missing")
 	}
 	if data[first] == '0' && i > first+1 {
-		return 0, false, malformed(first, "a number must not start with 0")
+		return 0, 0, malformed(first, "a number must not start with 0")
 	}
-	integer = true
+	form := numberInteger
 	if i < len(data) && data[i] == '.' {
-		integer = false
+		form = numberFraction
 		first = i + 1
 		if i = jsonDigits(data, first); i == first {
-			return 0, false, malformed(i, "a digit is missing")
+			return 0, 0, malformed(i, "a digit is missing")
 		}
 	}
 	if i < len(data) && (data[i] == 'e' || data[i] == 'E') {
-		integer = false
+		form = numberExponent
 		if i++; i < len(data) && (data[i] == '+' || data[i] == '-') {
 			i++
 		}
 		first = i
 		if i = jsonDigits(data, first); i == first {
-			return 0, false, malformed(i, "a digit is missing")
+			return 0, 0, malformed(i, "a digit is missing")
 		}
 	}
-	return i, integer, nil
+	return i, form, nil
 }
 
 func jsonDigits(data []byte, pos int) int {
@@ -214,17 +233,20 @@ func jsonDigits(data []byte, pos int) int {
 }
 
 func jsonReadNumber(data []byte, pos int) (token, int, error) {
-	end, integer, err := jsonNumber(data, pos)
+	end, form, err := jsonNumberEnd(data, pos)
 	if err != nil {
 		return token{}, 0, err
 	}
-	if integer {
+	if form == numberInteger {
 		if t, ok := jsonInteger(data[pos:end]); ok {
 			return t, end, nil
 		}
 	}
-	// An integer beyond 64 bits becomes the nearest float, a number beyond those infinity.
-	f, _ := strconv.ParseFloat(string(data[pos:end]), 64)
+	// An integer beyond 64 bits becomes the nearest float.
+	f, err := strconv.ParseFloat(string(data[pos:end]), 64)
+	if err != nil {
+		return token{}, 0, malformed(pos, "number out of range")
+	}
 	return floatToken(f), end, nil
 }
 

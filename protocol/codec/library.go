@@ -118,15 +118,15 @@ func (r *reader) library(dst any, levels int) error {
 // toCBOR transcodes one value, on demand with integral floats as integers.
 func toCBOR(from format, raw []byte, integers bool) ([]byte, error) {
 	w := newWriter(protocol.CBOR, make([]byte, 0, len(raw)+16))
-	t := transcoder{w: &w, from: from, data: raw, keepKeys: true, integers: integers}
-	t.value(MaxDepth)
+	src := source{reader: reader{f: from, data: raw}, keepKeys: true, integers: integers}
+	w.copy(&src, MaxDepth)
 	return w.result()
 }
 
 // transcodeValue writes a value that the library has encoded.
 func (w *writer) transcodeValue(data []byte, levels int) {
-	t := transcoder{w: w, from: cborFormat{}, data: data, keepKeys: !w.json, strict: true}
-	t.value(levels)
+	src := source{reader: reader{f: cborFormat{}, data: data}, keepKeys: !w.json, strict: true}
+	w.copy(&src, levels)
 }
 
 // checkPointer refuses destinations that nothing can be stored in.

@@ -270,8 +270,8 @@ func msgpackTime(content []byte) (time.Time, bool) {
 	return time.Unix(seconds, int64(nanos)), true
 }
 
-func (msgpackFormat) item(_ []byte, pos int, head token, i uint64) (int, bool, error) {
-	return pos, i < head.n, nil
+func (msgpackFormat) item(_ []byte, pos int, _ kind, n, i uint64) (int, bool, error) {
+	return pos, i < n, nil
 }
 
 func (msgpackFormat) colon(_ []byte, pos int) (int, error) { return pos, nil }

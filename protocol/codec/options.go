@@ -21,7 +21,7 @@ const (
 type dict struct {
 	d     *decoding
 	field string // what the dict itself is called
-	head  token
+	n     uint64 // pairs, or unknownLength
 	index uint64
 	start int
 	limit int
@@ -38,7 +38,7 @@ func (d *decoding) options(field string) dict {
 func (d *decoding) dictHere(field string, limit int) dict {
 	start := d.pos
 	head := d.scalar(field, kindDict, "a dict")
-	return dict{d: d, field: field, head: head, start: start, limit: limit}
+	return dict{d: d, field: field, n: head.n, start: start, limit: limit}
 }
 
 // next moves to the next pair.
@@ -47,7 +47,10 @@ func (o *dict) next() bool {
 	if d.err != nil {
 		return false
 	}
-	pos, ok, err := d.f.item(d.data, d.pos, o.head, o.index)
+	if o.index == o.n {
+		return false
+	}
+	pos, ok, err := d.f.item(d.data, d.pos, kindDict, o.n, o.index)
 	if err != nil {
 		d.fail(o.field, err.Error())
 		return false
@@ -147,7 +150,7 @@ func (o *dict) list(each func()) {
 	d := o.d
 	head := o.scalar(kindList, "a list")
 	for i := uint64(0); d.err == nil; i++ {
-		pos, ok, err := d.f.item(d.data, d.pos, head, i)
+		pos, ok, err := d.f.item(d.data, d.pos, kindList, head.n, i)
 		if err != nil {
 			d.fail(string(o.key), err.Error())
 			return

@@ -51,7 +51,7 @@ func EncodePayload(s protocol.Serializer, args []any, kwargs map[string]any) (pr
 		o := w.open(kindDict)
 		for key, v := range kwargs {
 			w.key(key)
-			w.value(v, MaxDepth-1)
+			w.value(v, elementLevels-1)
 			if w.err != nil {
 				return protocol.Payload{}, &ArgumentError{Index: -1, Key: key, Err: w.err}
 			}
@@ -71,7 +71,7 @@ func AppendArgs(dst []byte, s protocol.Serializer, args ...any) ([]byte, error) 
 	}
 	w.list(len(args))
 	for i, v := range args {
-		w.value(v, MaxDepth-1)
+		w.value(v, elementLevels-1)
 		if w.err != nil {
 			return dst, &ArgumentError{Index: i, Err: w.err}
 		}
@@ -95,7 +95,7 @@ func DecodeArgs(p protocol.Payload, dst ...any) error {
 		if err := checkPointer(v); err != nil {
 			return &ArgumentError{Index: i, Err: err}
 		}
-		pos, ok, err := r.f.item(r.data, r.pos, head, uint64(i))
+		pos, ok, err := r.f.item(r.data, r.pos, head.kind, head.n, uint64(i))
 		if err == nil && !ok {
 			err = errMissing
 		}

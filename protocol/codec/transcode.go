@@ -15,7 +15,8 @@ import (
 // Integers, floats, booleans, null, text, binary, lists and dicts survive every way
 // and back; a float stays a float (1.0 in JSON). What one of the serializers lacks
 // changes as follows:
-//   - integers beyond 64 bits (JSON, CBOR) become the nearest float
+//   - integers beyond 64 bits (JSON, CBOR) become the nearest float, and infinity
+//     beyond the range of floats
 //   - NaN and infinities become null in JSON
 //   - dict keys that are integers become decimal text; other keys are an error
 //   - MessagePack timestamps become text by RFC 3339, other extensions are an error
@@ -63,34 +64,30 @@ func (w *writer) transcode(from format, data []byte) {
 	if w.err != nil {
 		return
 	}
-	t := transcoder{w: w, from: from, data: data, pos: from.space(data, 0)}
-	t.value(MaxDepth)
-	if w.err == nil && from.space(data, t.pos) != len(data) {
-		w.fail(malformed(t.pos, "data after the value"))
+	src := source{reader: reader{f: from, data: data, pos: from.space(data, 0)}}
+	w.copy(&src, MaxDepth)
+	if w.err == nil && from.space(data, src.pos) != len(data) {
+		w.fail(malformed(src.pos, "data after the value"))
 	}
 }
 
-// transcoder writes what it reads in another format.
-type transcoder struct {
-	w        *writer
-	from     format
-	data     []byte
-	pos      int
+// source is what is transcoded. It must not point to the writer: that would move
+// every writer to the heap.
+type source struct {
+	reader
 	keepKeys bool // integers as dict keys stay integers
 	strict   bool // what JSON has no form for is an error
 	integers bool // integral floats become integers
 }
 
-// value writes the value at t.pos and moves behind it.
-func (t *transcoder) value(levels int) {
-	w := t.w
-	head, pos, err := t.from.read(t.data, t.pos)
+// copy writes the value at hand and moves behind it.
+func (w *writer) copy(src *source, levels int) {
+	head, err := src.scalar()
 	if err != nil {
 		w.fail(err)
 		return
 	}
-	t.pos = pos
-	if t.integers {
+	if src.integers {
 		head = integer(head)
 	}
 	switch head.kind {
@@ -103,13 +100,13 @@ func (t *transcoder) value(levels int) {
 	case kindNegative:
 		w.int(int64(head.n))
 	case kindFloat:
-		t.float(head.float())
+		w.copyFloat(head.float(), src.strict)
 	case kindText:
 		w.textBytes(head.s)
 	case kindBytes:
 		w.bytes(head.s)
 	case kindList, kindDict:
-		t.items(head, levels)
+		w.copyItems(src, head, levels)
 	default:
 		w.fail(unsupported(head))
 	}
@@ -117,62 +114,60 @@ func (t *transcoder) value(levels int) {
 
 func unsupported(t token) error { return errors.New(string(t.s) + " has no equivalent") }
 
-// float writes null for what JSON lacks: the peer that sent it broke no rule.
-func (t *transcoder) float(v float64) {
-	if t.w.json && !t.strict && (math.IsNaN(v) || math.IsInf(v, 0)) {
-		t.w.null()
+// copyFloat writes null for what JSON lacks, unless strict: the peer that sent it
+// broke no rule.
+func (w *writer) copyFloat(v float64, strict bool) {
+	if w.json && !strict && (math.IsNaN(v) || math.IsInf(v, 0)) {
+		w.null()
 		return
 	}
-	t.w.float(v)
+	w.float(v)
 }
 
-// items writes a list or dict.
-func (t *transcoder) items(head token, levels int) {
-	w := t.w
+// copyItems writes a list or dict.
+func (w *writer) copyItems(src *source, head token, levels int) {
 	if levels <= 0 {
 		w.fail(errTooDeep)
 		return
 	}
 	o := w.open(head.kind)
 	for i := uint64(0); w.err == nil; i++ {
-		pos, ok, err := t.from.item(t.data, t.pos, head, i)
+		pos, ok, err := src.f.item(src.data, src.pos, head.kind, head.n, i)
 		if err != nil {
 			w.fail(err)
 			return
 		}
-		if t.pos = pos; !ok {
+		if src.pos = pos; !ok {
 			break
 		}
 		if head.kind == kindDict {
-			t.key()
+			w.copyKey(src)
 		} else {
 			w.pairs++
 		}
 		if w.err == nil {
-			t.value(levels - 1)
+			w.copy(src, levels-1)
 		}
 	}
 	w.close(o, head.kind)
 }
 
-// key writes the key at t.pos and moves to its value.
-func (t *transcoder) key() {
-	w := t.w
-	key, pos, err := t.from.read(t.data, t.pos)
+// copyKey writes the key at hand and moves to its value.
+func (w *writer) copyKey(src *source) {
+	key, err := src.scalar()
 	if err == nil {
-		pos, err = t.from.colon(t.data, pos)
+		src.pos, err = src.f.colon(src.data, src.pos)
 	}
 	if err != nil {
 		w.fail(err)
 		return
 	}
-	t.pos = pos
 	switch {
 	case key.kind == kindText:
 		w.textBytes(key.s)
-	case t.keepKeys && key.kind == kindUint:
+	case src.keepKeys && key.kind == kindUint:
 		w.uint(key.n)
-	case t.keepKeys && key.kind == kindNegative:
+	case src.keepKeys && key.kind == kindNegative:
 		w.int(int64(key.n))
 	default:
 		text, err := keyText(key)

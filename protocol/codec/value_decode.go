@@ -116,7 +116,7 @@ func (r *reader) items(head token, levels int, each func() error) error {
 		return errTooDeep
 	}
 	for i := uint64(0); ; i++ {
-		pos, ok, err := r.f.item(r.data, r.pos, head, i)
+		pos, ok, err := r.f.item(r.data, r.pos, head.kind, head.n, i)
 		if err != nil {
 			return err
 		}
