@@ -148,6 +148,9 @@ func Listen(ctx context.Context, addr string, cfg ServerConfig) (*Listener, erro
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("transport: listen: %w", err)
+	}
 	cfg = cfg.withDefaults()
 	network := "tcp"
 	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
