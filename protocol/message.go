@@ -77,7 +77,7 @@ func (t MessageType) String() string {
 }
 
 func (t MessageType) pubSubName() string {
-	switch t { //nolint:exhaustive // the second half of String
+	switch t {
 	case TypePublish:
 		return "PUBLISH"
 	case TypePublished:

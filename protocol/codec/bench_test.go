@@ -23,6 +23,7 @@ func eachSerializer(b *testing.B, f func(b *testing.B, s protocol.Serializer)) {
 // BenchmarkDecodeCall is what a router does first with a call.
 func BenchmarkDecodeCall(b *testing.B) {
 	eachSerializer(b, func(b *testing.B, s protocol.Serializer) {
+		b.Helper()
 		data, err := codec.Append(nil, s, &protocol.Call{Request: 123456, Procedure: "com.example.add2", Payload: payload(b, s, []any{23, 42}, nil)})
 		require.NoError(b, err)
 		d := codec.NewDecoder(s)
@@ -37,6 +38,7 @@ func BenchmarkDecodeCall(b *testing.B) {
 // BenchmarkAppendInvocation is what a router does next.
 func BenchmarkAppendInvocation(b *testing.B) {
 	eachSerializer(b, func(b *testing.B, s protocol.Serializer) {
+		b.Helper()
 		m := &protocol.Invocation{Request: 123456, Registration: 4711, Payload: payload(b, s, []any{23, 42}, nil)}
 		buf := make([]byte, 0, 256)
 		for b.Loop() {
@@ -57,6 +59,7 @@ func BenchmarkScan(b *testing.B) {
 	for name, text := range texts {
 		b.Run(name, func(b *testing.B) {
 			eachSerializer(b, func(b *testing.B, s protocol.Serializer) {
+				b.Helper()
 				data, err := codec.Append(nil, s, &protocol.Call{Request: 1, Procedure: "a.b", Payload: payload(b, s, []any{string(text)}, nil)})
 				require.NoError(b, err)
 				b.SetBytes(int64(len(data)))
@@ -73,6 +76,7 @@ func BenchmarkScan(b *testing.B) {
 
 func BenchmarkTranscode(b *testing.B) {
 	eachSerializer(b, func(b *testing.B, s protocol.Serializer) {
+		b.Helper()
 		p := payload(b, s, []any{23, "hello", 2.5, []byte("binary")}, map[string]any{"key": "value"})
 		for _, to := range protocol.Serializers() {
 			if to == s {
@@ -93,6 +97,7 @@ func BenchmarkTranscode(b *testing.B) {
 // BenchmarkDecodeArgs decodes the arguments of a typed handler.
 func BenchmarkDecodeArgs(b *testing.B) {
 	eachSerializer(b, func(b *testing.B, s protocol.Serializer) {
+		b.Helper()
 		p := payload(b, s, []any{23, 42}, nil)
 		var x, y int
 		for b.Loop() {
@@ -114,6 +119,7 @@ type order struct {
 func BenchmarkStruct(b *testing.B) {
 	in := order{ID: 12345, Name: "something", Price: 12.5, Tags: []string{"a", "b"}}
 	eachSerializer(b, func(b *testing.B, s protocol.Serializer) {
+		b.Helper()
 		data, err := codec.AppendValue(nil, s, in)
 		require.NoError(b, err)
 		b.Run("encode", func(b *testing.B) {

@@ -10,26 +10,24 @@ import (
 )
 
 // payload encodes arguments for a test.
-func payload(t testing.TB, s protocol.Serializer, args []any, kwargs map[string]any) protocol.Payload {
-	t.Helper()
+func payload(tb testing.TB, s protocol.Serializer, args []any, kwargs map[string]any) protocol.Payload {
+	tb.Helper()
 	p, err := codec.EncodePayload(s, args, kwargs)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return p
 }
 
-func pointer[T any](v T) *T { return &v }
-
 // messages returns every message type, with few and with all of its options.
-func messages(t testing.TB, s protocol.Serializer) []protocol.Message {
-	t.Helper()
+func messages(tb testing.TB, s protocol.Serializer) []protocol.Message {
+	tb.Helper()
 	extra := protocol.Dict{"_private": []any{int64(1), "two", nil, true, -1.5, []byte{3}}, "x": map[string]any{"y": int64(-4)}}
 	passthru := &protocol.Passthru{Scheme: "x_mine", Serializer: "cbor", Cipher: "aes", KeyID: "0x12"}
-	one := payload(t, s, []any{1}, nil)
-	both := payload(t, s, []any{"a", 2.5, nil}, map[string]any{"key": []byte("value")})
-	keywords := payload(t, s, nil, map[string]any{"key": "value"})
-	keywords.Args = payload(t, s, []any{0}, nil).Args
+	one := payload(tb, s, []any{1}, nil)
+	both := payload(tb, s, []any{"a", 2.5, nil}, map[string]any{"key": []byte("value")})
+	keywords := payload(tb, s, nil, map[string]any{"key": "value"})
+	keywords.Args = payload(tb, s, []any{0}, nil).Args
 	roles := protocol.Roles{}.With(protocol.Caller, protocol.FeatureCallCanceling|protocol.FeatureCallTimeout).With(protocol.Subscriber, 0)
-	level := pointer(3)
+	level := new(3)
 	return []protocol.Message{
 		&protocol.Hello{Realm: "realm1"},
 		&protocol.Hello{Realm: "realm1", Details: protocol.HelloDetails{Agent: "a", Roles: roles, AuthMethods: []string{"ticket", "anonymous"}, AuthID: "joe", AuthRole: "user", AuthExtra: protocol.Dict{"nonce": "n"}, Extra: extra}},

@@ -7,7 +7,7 @@ func (d *decoding) message() protocol.Message {
 	if d.err != nil {
 		return nil
 	}
-	switch d.typ { //nolint:exhaustive // the others are below
+	switch d.typ {
 	case protocol.TypeCall:
 		return d.call()
 	case protocol.TypeResult:
@@ -41,7 +41,7 @@ func (d *decoding) message() protocol.Message {
 
 // acknowledgement reads the messages about registrations and subscriptions.
 func (d *decoding) acknowledgement() protocol.Message {
-	switch d.typ { //nolint:exhaustive // the second half of message
+	switch d.typ {
 	case protocol.TypePublished:
 		return &protocol.Published{Request: d.id("Request"), Publication: d.id("Publication")}
 	case protocol.TypeSubscribe:
@@ -140,22 +140,28 @@ func (o *dict) roles() protocol.Roles {
 		}
 		roles = roles.With(role, 0)
 		for inner := r.inner(); inner.next(); {
-			if string(inner.key) != "features" {
+			if string(inner.key) == "features" {
+				roles = roles.With(role, inner.features())
+			} else {
 				inner.skip()
-				continue
-			}
-			for f := inner.inner(); f.next(); {
-				flag := protocol.ParseFeature(string(f.key))
-				switch {
-				case flag == 0:
-					f.skip()
-				case f.bool():
-					roles = roles.With(role, flag)
-				}
 			}
 		}
 	}
 	return roles
+}
+
+func (o *dict) features() protocol.Features {
+	var features protocol.Features
+	for f := o.inner(); f.next(); {
+		flag := protocol.ParseFeature(string(f.key))
+		switch {
+		case flag == 0:
+			f.skip()
+		case f.bool():
+			features |= flag
+		}
+	}
+	return features
 }
 
 // inner starts the dict that is the value at hand.
@@ -252,7 +258,7 @@ func (d *decoding) errorMessage() *protocol.Error {
 
 // answerable reports whether an ERROR may answer a message of type t.
 func answerable(t uint64) bool {
-	switch protocol.MessageType(t & 0xffff) { //nolint:exhaustive // a decision about few of them
+	switch protocol.MessageType(t & 0xffff) {
 	case protocol.TypePublish, protocol.TypeSubscribe, protocol.TypeUnsubscribe, protocol.TypeCall,
 		protocol.TypeRegister, protocol.TypeUnregister, protocol.TypeInvocation:
 		return t <= 0xffff

@@ -12,8 +12,8 @@ const (
 
 // interner remembers short texts, so that a connection which uses the same URIs
 // again and again allocates each of them once. It is a hash table of pairs of
-// slots: a new text takes the first slot of its pair and moves the old one to the
-// second, so that a stream of texts used once cannot do harm for long. The nil
+// slots: the text used last takes the first slot of its pair and moves the other one
+// to the second, so that texts used once do not drive out one in use. The nil
 // *interner remembers nothing.
 type interner struct {
 	seed  maphash.Seed
@@ -37,7 +37,8 @@ func (in *interner) text(b []byte) string {
 		return in.slots[i]
 	}
 	if in.slots[i+1] == string(b) {
-		return in.slots[i+1]
+		in.put(i, in.slots[i+1])
+		return in.slots[i]
 	}
 	s := string(b)
 	if in.slots[i+1] != "" && len(in.slots) < maxInterned {

@@ -87,7 +87,10 @@ func (f jsonFormat) containerEnd(data []byte, pos, levels int) (int, error) {
 			return next, err
 		}
 		if k == kindDict {
-			if next, err = f.keyEnd(data, next); err != nil {
+			if next, _, err = jsonString(data, next); err != nil {
+				return 0, err
+			}
+			if next, err = f.colon(data, next); err != nil {
 				return 0, err
 			}
 		}
@@ -95,17 +98,6 @@ func (f jsonFormat) containerEnd(data []byte, pos, levels int) (int, error) {
 			return 0, err
 		}
 	}
-}
-
-func (f jsonFormat) keyEnd(data []byte, pos int) (int, error) {
-	if pos >= len(data) || data[pos] != '"' {
-		return 0, malformed(pos, "a key must be a string")
-	}
-	end, _, err := jsonString(data, pos)
-	if err != nil {
-		return 0, err
-	}
-	return f.colon(data, end)
 }
 
 func (f jsonFormat) item(data []byte, pos int, k kind, _, i uint64) (int, bool, error) {
@@ -120,12 +112,15 @@ func (f jsonFormat) item(data []byte, pos int, k kind, _, i uint64) (int, bool, 
 	case c == closer:
 		return pos + 1, false, nil
 	case i == 0:
-		return pos, true, nil
 	case c != ',':
 		return 0, false, malformed(pos, "a comma or the end of the list or dict is missing")
 	default:
-		return f.space(data, pos+1), true, nil
+		pos = f.space(data, pos+1)
 	}
+	if k == kindDict && (pos >= len(data) || data[pos] != '"') {
+		return 0, false, malformed(pos, "a key must be a string")
+	}
+	return pos, true, nil
 }
 
 func (f jsonFormat) colon(data []byte, pos int) (int, error) {

@@ -104,8 +104,7 @@ func (r *reader) library(dst any, levels int) error {
 		}
 	}
 	err = mode.Unmarshal(data, dst)
-	var mismatch *cbor.UnmarshalTypeError
-	if !errors.As(err, &mismatch) {
+	if _, mismatch := errors.AsType[*cbor.UnmarshalTypeError](err); !mismatch {
 		return err
 	}
 	// An integer may be written as a float: 2.0.

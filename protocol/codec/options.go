@@ -2,6 +2,7 @@ package codec
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -47,16 +48,12 @@ func (o *dict) next() bool {
 	if d.err != nil {
 		return false
 	}
-	if o.index == o.n {
+	if o.exceeded(d.pos) || o.index == o.n {
 		return false
 	}
 	pos, ok, err := d.f.item(d.data, d.pos, kindDict, o.n, o.index)
 	if err != nil {
 		d.fail(o.field, err.Error())
-		return false
-	}
-	if pos-o.start > o.limit {
-		d.fail(o.field, "longer than "+strconv.Itoa(o.limit)+" bytes")
 		return false
 	}
 	o.index++
@@ -76,6 +73,15 @@ func (o *dict) next() bool {
 		return false
 	}
 	o.key, d.pos = key.s, pos
+	return true
+}
+
+// exceeded reports, also as an error, whether a dict that reaches to pos is too long.
+func (o *dict) exceeded(pos int) bool {
+	if pos-o.start <= o.limit {
+		return false
+	}
+	o.d.fail(o.field, "longer than "+strconv.Itoa(o.limit)+" bytes")
 	return true
 }
 
@@ -178,6 +184,14 @@ func (o *dict) ids() []protocol.ID {
 // any reads a value of any type.
 func (o *dict) any() any {
 	d := o.d
+	end, err := d.f.end(d.data, d.pos, elementLevels-1)
+	if err != nil {
+		d.fail(string(o.key), err.Error())
+		return nil
+	}
+	if o.exceeded(end) {
+		return nil
+	}
 	r := reader{f: d.f, data: d.data, pos: d.pos}
 	v, err := r.any(elementLevels - 1)
 	if err != nil {
@@ -277,12 +291,7 @@ func (o *dict) oneOf(key string, v any, names ...string) {
 		o.d.fail(key, "must be text")
 		return
 	}
-	for _, name := range names {
-		if text == name {
-			return
-		}
-	}
-	if !strings.HasPrefix(text, "x_") {
+	if !slices.Contains(names, text) && !strings.HasPrefix(text, "x_") {
 		o.d.fail(key, "unknown value "+strconv.Quote(text))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,11 +85,11 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func unmarshalNumbers(t testing.TB, data []byte, v any) {
-	t.Helper()
+func unmarshalNumbers(tb testing.TB, data []byte, v any) {
+	tb.Helper()
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	require.NoError(t, d.Decode(v))
+	require.NoError(tb, d.Decode(v))
 }
 
 // validate checks that a message is accepted, or refused with the right reason, by
@@ -185,11 +186,7 @@ func severalKeys(v any) bool {
 		}
 		return len(v) > 1
 	case []any:
-		for _, item := range v {
-			if severalKeys(item) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(v, severalKeys)
 	}
 	return false
 }
