@@ -39,10 +39,13 @@ type kind struct {
 
 	// losesNull: a result of one null cannot be told from an empty result.
 	losesNull bool
-	// losesInt53: integers beyond ±(2^53-1) may arrive as floats.
+	// losesInt53: integers beyond ±(2^53-1) may turn into floats or fail.
 	losesInt53 bool
 	// interrupts: a running procedure can be interrupted.
 	interrupts bool
+	// interruptError is what an interrupted procedure answers instead of
+	// wamp.error.canceled; a caller with cancel mode kill gets to see it.
+	interruptError string
 }
 
 // cell is one way for a kind to connect.
@@ -100,7 +103,8 @@ func autobahnPython() *kind {
 			webSocket: {"json", "msgpack", "cbor"},
 			rawSocket: {"json", "msgpack", "cbor"},
 		},
-		interrupts: true,
+		interrupts:     true,
+		interruptError: errRuntime,
 	}
 }
 

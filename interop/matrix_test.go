@@ -10,12 +10,14 @@ import (
 // TestForeignPeersOnOurRouter lets every foreign peer work with every other one
 // through the router of ours, with every transport and serializer they have.
 func TestForeignPeersOnOurRouter(t *testing.T) {
+	t.Parallel()
 	testMatrix(t, startCloverleaf(t), foreignKinds())
 }
 
 // TestForeignPeersOnCrossbar is the control group: what fails here too is not
 // the fault of the router of ours.
 func TestForeignPeersOnCrossbar(t *testing.T) {
+	t.Parallel()
 	testMatrix(t, startCrossbar(t), foreignKinds())
 }
 

@@ -144,4 +144,5 @@ if [[ -z ${INTEROP_CLOVERLEAF:-} ]]; then
   go build -o "$peers/cloverleaf" ./cmd/cloverleaf
   export INTEROP_CLOVERLEAF=$peers/cloverleaf
 fi
-go test -tags interop -count=1 -timeout 6m ./interop "$@"
+# The tests are few and mostly wait, so they all run at the same time.
+go test -tags interop -count=1 -timeout 6m -parallel 8 ./interop "$@"

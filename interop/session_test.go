@@ -4,6 +4,7 @@ package interop
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -11,6 +12,9 @@ import (
 const (
 	errNoSuchRealm      = "wamp.error.no_such_realm"
 	closeSystemShutdown = "wamp.close.system_shutdown"
+	// idleTime is longer than it takes the router of ours to ping a silent peer
+	// (at most two intervals of 30 s) and to give it up (10 s more).
+	idleTime = 75 * time.Second
 )
 
 // testLeave has a peer say GOODBYE and expects an answer, a closed transport and
@@ -39,9 +43,33 @@ func testNoSuchRealm(t *testing.T, f *fixture, c cell) {
 	require.Equal(t, errNoSuchRealm, m.await(t, reportLeft, "").Reason)
 }
 
+// TestIdle expects that a peer that says nothing for longer than the keepalive
+// of the router is still there.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	r := startCloverleaf(t)
+	f := newFixture(t, r, foreignKinds())
+	idle := time.NewTimer(idleTime)
+	for _, c := range f.cells {
+		f.shared(t, c)
+	}
+	<-idle.C
+	for _, c := range f.cells {
+		t.Run(c.String(), func(t *testing.T) {
+			m := f.joined[c.String()]
+			m.traceOnFailure(t)
+			require.False(t, m.gone(), "the session ended")
+			uri := f.uri()
+			m.register(t, uri, echo, nil)
+			m.call(t, uri, payload{})
+		})
+	}
+}
+
 // TestShutdown stops the router of ours and expects that every peer is told, and
 // that the router then ends by itself.
 func TestShutdown(t *testing.T) {
+	t.Parallel()
 	r := startCloverleaf(t)
 	f := newFixture(t, r, foreignKinds())
 	members := make([]*member, 0, len(f.cells))
