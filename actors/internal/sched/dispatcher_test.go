@@ -134,14 +134,18 @@ func TestYieldBeforeLowPriority(t *testing.T) { //nolint:paralleltest // GOMAXPR
 	synctest.Test(t, func(t *testing.T) {
 		d := newDispatcher(t, sched.DispatcherConfig{})
 		var order []string
-		d.Schedule(func() {
+		work := func() {
 			d.Low().Schedule(func() { order = append(order, "flush") })
-			for range 3 {
+			for range 2 {
 				go d.Schedule(func() { order = append(order, "read") })
 			}
+		}
+		d.Schedule(func() {
+			work()
+			d.Low().Schedule(func() { d.Schedule(work) })
 		})
 		synctest.Wait()
-		require.Equal(t, []string{"read", "read", "read", "flush"}, order)
+		require.Equal(t, []string{"read", "read", "flush", "read", "read", "flush"}, order)
 	})
 }
 
@@ -199,6 +203,9 @@ func TestNoGoroutineNoTimerWithoutWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := sched.NewDispatcher(sched.DispatcherConfig{Workers: 4})
 		require.Equal(t, sched.State{}, d.State())
+		d.Schedule(func() {})
+		synctest.Wait()
+		require.Equal(t, sched.State{Idle: 1}, d.State())
 		for range 100 {
 			d.Schedule(func() {})
 			d.Low().Schedule(func() {})

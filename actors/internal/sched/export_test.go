@@ -2,8 +2,11 @@ package sched
 
 import "errors"
 
-// KeepSlots is the largest queue that keeps its memory.
-const KeepSlots = keepSlots
+// KeepSlots and SegmentSlots are the largest queues that keep their memory.
+const (
+	KeepSlots    = keepSlots
+	SegmentSlots = segmentSlots
+)
 
 // State is what tests may see of a dispatcher.
 type State struct {
@@ -44,7 +47,14 @@ func MailboxSlots(box any) int {
 	m := box.(*mailbox)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return cap(m.user) + cap(m.batch)
+	slots := cap(m.user) + cap(m.batch) + cap(m.system)
+	if m.backlog != nil {
+		slots += cap(m.backlog.spare)
+		for _, segment := range m.backlog.full {
+			slots += cap(segment)
+		}
+	}
+	return slots
 }
 
 // RunQueue is the run queue under its exported name.

@@ -39,7 +39,7 @@ func Draining() MailboxOption {
 // System messages come before user messages; messages of one sender stay in
 // order. Unlike the mailboxes of Proto.Actor it accepts messages before it is
 // started (they wait), returns the worker after [actor.Dispatcher].Throughput
-// messages, gives back the memory of bursts, and does not unpack batches.
+// messages, gives back the memory of a burst once it is idle, and does not unpack batches.
 func NewMailbox(opts ...MailboxOption) actor.MailboxProducer {
 	return func() actor.Mailbox {
 		m := &mailbox{running: true} // not to be scheduled before Start
@@ -52,7 +52,8 @@ func NewMailbox(opts ...MailboxOption) actor.MailboxProducer {
 
 // mailbox gathers user messages in one slice while its owner hands out another.
 // The two are swapped when the latter is used up, so senders take the lock once
-// per message and the owner once per batch. The owner is the one call of
+// per message and the owner once per batch. A third place, the backlog, is there
+// only while messages come faster than they are handled. The owner is the one call of
 // process that running stands for.
 type mailbox struct {
 	invoker    actor.MessageInvoker
@@ -60,9 +61,10 @@ type mailbox struct {
 	run        func() // m.process, made once: a method value is an allocation
 
 	mu        sync.Mutex
-	running   bool // there is an owner, or process is scheduled
-	suspended bool // written by the owner
-	user      []any
+	running   bool     // there is an owner, or process is scheduled
+	suspended bool     // written by the owner
+	user      []any    // the newest messages, at most segmentSlots
+	backlog   *backlog // older ones; nil when there were none since it was idle
 	system    []any
 	sysHead   int          // index in system of the next message
 	sysLen    atomic.Int32 // written under mu
@@ -94,6 +96,9 @@ func (m *mailbox) Start() {
 // PostUserMessage implements [actor.Mailbox].
 func (m *mailbox) PostUserMessage(message any) {
 	m.mu.Lock()
+	if len(m.user) == segmentSlots {
+		m.stack()
+	}
 	m.user = append(m.user, message)
 	wake := !m.running && !m.suspended
 	if wake {
@@ -123,7 +128,15 @@ func (m *mailbox) PostSystemMessage(message any) {
 func (m *mailbox) UserMessageCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.user) + len(m.batch) - int(m.next.Load())
+	return m.backlog.len()*segmentSlots + len(m.user) + len(m.batch) - int(m.next.Load())
+}
+
+// stack puts the full slice of user messages on the backlog.
+func (m *mailbox) stack() {
+	if m.backlog == nil {
+		m.backlog = &backlog{}
+	}
+	m.user = m.backlog.push(m.user)
 }
 
 // outcome says why the owner stopped handing out messages.
@@ -219,7 +232,10 @@ func (m *mailbox) popSystem() any {
 	m.sysHead++
 	m.sysLen.Add(-1)
 	if m.sysHead == len(m.system) {
-		m.system, m.sysHead = recycle(m.system), 0
+		m.system, m.sysHead = m.system[:0], 0
+		if cap(m.system) > segmentSlots {
+			m.system = nil
+		}
 	}
 	return msg
 }
@@ -245,32 +261,18 @@ func (m *mailbox) refill() supply {
 	case m.suspended:
 		m.running = false
 		return nothing
+	case m.backlog.len() > 0:
+		m.batch = m.backlog.pop(m.batch)
+		m.next.Store(0)
+		return more
 	case len(m.user) > 0:
-		m.batch, m.user = m.user, recycle(m.batch)
+		m.batch, m.user = m.user, m.batch[:0]
 		m.next.Store(0)
 		return more
 	case m.dirty && m.draining:
 		return runDry
 	}
-	m.batch, m.user = shrink(m.batch[:0]), shrink(m.user)
-	m.next.Store(0)
+	m.backlog = nil
 	m.running = false
 	return nothing
-}
-
-// recycle empties a used-up queue, whose slots are nil already. It keeps the
-// memory as long as a fair part of it is needed.
-func recycle(queue []any) []any {
-	if cap(queue) > keepSlots && len(queue) < cap(queue)/4 {
-		return nil
-	}
-	return queue[:0]
-}
-
-// shrink gives back the memory of a burst once the mailbox is idle.
-func shrink(queue []any) []any {
-	if cap(queue) > keepSlots {
-		return nil
-	}
-	return queue
 }

@@ -2,6 +2,7 @@ package sched_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -299,30 +300,32 @@ func TestUserMessageCount(t *testing.T) {
 	require.Zero(t, r.box.UserMessageCount())
 }
 
+// TestMailboxGivesBackMemory counts the slots that are left after a burst.
 func TestMailboxGivesBackMemory(t *testing.T) {
 	t.Parallel()
-	const burst = 100_000
+	const burst, few = 20_000, 3 * sched.SegmentSlots
 	r, d := newBox()
 	d.turn = 2 * burst
 	grow := func() {
 		for range burst {
 			post(r.box, func() {})
+			post(r.box, &actor.ResumeMailbox{})
 		}
-		require.GreaterOrEqual(t, sched.MailboxSlots(r.box), burst)
+		require.GreaterOrEqual(t, sched.MailboxSlots(r.box), 2*burst)
 	}
 	grow()
 	d.runAll()
-	require.LessOrEqual(t, sched.MailboxSlots(r.box), 2*sched.KeepSlots, "idle after a burst")
+	require.LessOrEqual(t, sched.MailboxSlots(r.box), few, "idle after a burst")
 
 	grow()
-	left := 10 // never idle, but with little to do since the burst
+	left := 3 * sched.SegmentSlots // not idle, but with little to do since the burst
 	var again func()
 	again = func() {
 		if left--; left > 0 {
 			post(r.box, again)
 			return
 		}
-		require.LessOrEqual(t, sched.MailboxSlots(r.box), 2*sched.KeepSlots, "busy after a burst")
+		require.LessOrEqual(t, sched.MailboxSlots(r.box), few, "busy after a burst")
 	}
 	post(r.box, again)
 	d.runAll()
@@ -332,5 +335,33 @@ func TestMailboxGivesBackMemory(t *testing.T) {
 		post(r.box, 1)
 	}
 	d.runAll()
-	require.NotZero(t, sched.MailboxSlots(r.box), "small queues keep their memory")
+	require.GreaterOrEqual(t, sched.MailboxSlots(r.box), 100, "small queues keep their memory")
+}
+
+// TestLargeBacklog keeps order and count while a backlog grows and shrinks.
+func TestLargeBacklog(t *testing.T) {
+	t.Parallel()
+	r, d := newBox(sched.Draining())
+	rnd := rand.New(rand.NewPCG(1, 1))
+	posted, handled, drained := 0, 0, 0
+	for range 200 {
+		for range rnd.IntN(3 * sched.SegmentSlots) {
+			n := posted
+			posted++
+			post(r.box, func() {
+				require.Equal(t, handled, n)
+				handled++
+			})
+		}
+		d.turn = 1 + rnd.IntN(3*sched.SegmentSlots)
+		d.step()
+		require.Equal(t, posted-handled, r.box.UserMessageCount())
+	}
+	d.runAll()
+	require.Equal(t, posted, handled)
+	for _, entry := range r.log {
+		require.Equal(t, "drained", entry)
+		drained++
+	}
+	require.NotZero(t, drained)
 }

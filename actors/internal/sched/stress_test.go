@@ -89,7 +89,7 @@ func (m *model) fail(msg any) {
 
 func TestMailboxAgainstModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(400) {
+	for seed := range uint64(100) {
 		compareWithModel(t, rand.New(rand.NewPCG(seed, 1)))
 	}
 }
@@ -106,6 +106,7 @@ func compareWithModel(t *testing.T, rnd *rand.Rand) {
 	r, d := newBox(opts...)
 	d.turn = []int{1, 2, 5, 1000}[rnd.IntN(4)]
 	m := &model{draining: draining}
+	compared := 0
 	for i := range 300 {
 		if rnd.IntN(3) == 0 {
 			require.Equal(t, m.scheduled, d.step())
@@ -117,7 +118,9 @@ func compareWithModel(t *testing.T, rnd *rand.Rand) {
 			m.post(msg)
 			post(r.box, msg)
 		}
-		require.Equal(t, m.log, r.log)
+		require.Len(t, r.log, len(m.log))
+		require.Equal(t, m.log[compared:], r.log[compared:])
+		compared = len(m.log)
 		require.Equal(t, len(m.user), r.box.UserMessageCount())
 	}
 }
@@ -218,22 +221,44 @@ func TestManySendersManyActors(t *testing.T) {
 	require.NoError(t, d.Check())
 }
 
-// TestNoLostWakeUp posts single messages to an actor that is about to go idle.
+// TestNoLostWakeUp posts a message at about the moment when the mailbox goes
+// idle after the one before. Only the next message would repair a lost wake-up.
 func TestNoLostWakeUp(t *testing.T) {
 	t.Parallel()
 	d := newDispatcher(t, sched.DispatcherConfig{})
-	for _, face := range []actor.Dispatcher{d, d.Low()} {
-		got := make(chan struct{}, 1)
-		r := &recorder{box: sched.NewMailbox()()}
-		r.box.RegisterHandlers(r, face)
-		r.box.Start()
-		answer := func() { got <- struct{}{} }
-		for range 20_000 {
-			r.box.PostUserMessage(answer)
-			<-got
+	for name, post := range map[string]func(actor.Mailbox, any){
+		"user": actor.Mailbox.PostUserMessage, "system": actor.Mailbox.PostSystemMessage,
+	} {
+		c := &counter{}
+		box := sched.NewMailbox()()
+		box.RegisterHandlers(c, d)
+		box.Start()
+		deadline := time.Now().Add(time.Minute)
+		for n := range int64(20_000) {
+			post(box, n)
+			for spins := 1; c.seen.Load() == n; spins++ {
+				if spins%1000 == 0 {
+					runtime.Gosched()
+					require.True(t, time.Now().Before(deadline), "%s message %d lost", name, n)
+				}
+			}
 		}
 	}
 }
+
+// counter counts the messages it gets. It takes a varying time to return after
+// it has counted, so that its sender meets the mailbox in all states.
+type counter struct{ seen atomic.Int64 }
+
+func (c *counter) InvokeSystemMessage(any) { c.InvokeUserMessage(nil) }
+
+func (c *counter) InvokeUserMessage(any) {
+	for range c.seen.Add(1) % 1024 {
+		c.seen.Load()
+	}
+}
+
+func (c *counter) EscalateFailure(_, _ any) {}
 
 // chaos schedules functions that schedule more, end their goroutine, or block
 // until another one has run.
@@ -257,7 +282,7 @@ func (c *chaos) schedule(rnd *rand.Rand, depth int) {
 
 func (c *chaos) run(rnd *rand.Rand, depth int) {
 	defer c.wg.Done()
-	c.ran.Add(1)
+	defer c.ran.Add(1)
 	if depth > 0 {
 		for range rnd.IntN(4) {
 			c.schedule(rnd, depth-1)
@@ -288,6 +313,10 @@ func TestDispatcherChaos(t *testing.T) {
 		}
 		if seed%3 == 0 {
 			c.d.Close()
+		}
+		for c.ran.Load() < c.scheduled.Load() { // a function schedules before it counts as run
+			require.NoError(t, c.d.Check())
+			runtime.Gosched()
 		}
 		c.wg.Wait()
 		require.NoError(t, c.d.Check())

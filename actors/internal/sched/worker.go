@@ -12,7 +12,7 @@ type worker struct {
 	d    *Dispatcher
 	wake chan struct{} // nil until the worker parks for the first time
 	took uint          // grows whenever the worker comes back to the queues
-	seen uint          // took, when the watchdog last looked
+	seen uint          // took, when the watchdog was started
 	busy int           // index in Dispatcher.busy, -1 when not there
 
 	yielded bool // has yielded since it last ran a normal function
@@ -177,14 +177,10 @@ func (d *Dispatcher) watch() {
 	if d.armed {
 		return
 	}
+	d.armed = true
 	for _, w := range d.busy {
 		w.seen = w.took
 	}
-	d.rearm()
-}
-
-func (d *Dispatcher) rearm() {
-	d.armed = true
 	if d.timer == nil {
 		d.timer = time.AfterFunc(d.stall, d.check)
 	} else {
@@ -192,10 +188,9 @@ func (d *Dispatcher) rearm() {
 	}
 }
 
-// check is the watchdog. It runs only while work is queued and all workers are
-// busy. A worker that has been in the same function since the last look counts
-// as blocked: it gives up its place, and ends when the function returns unless
-// there is a place for it then.
+// check is the watchdog, which runs once. A worker that is still in the function
+// it was in when the watchdog started counts as blocked: it gives up its place,
+// and ends when the function returns unless there is a place for it then.
 func (d *Dispatcher) check() {
 	d.mu.Lock()
 	if !d.armed { // closed meanwhile
@@ -203,17 +198,13 @@ func (d *Dispatcher) check() {
 		return
 	}
 	d.armed = false
-	if d.queued() == 0 {
-		d.mu.Unlock()
-		return
-	}
-	for _, w := range slices.Backward(d.busy) {
-		if w.seen == w.took && w != d.coming {
-			d.leave(w)
+	if d.queued() > 0 {
+		for _, w := range slices.Backward(d.busy) {
+			if w.seen == w.took && w != d.coming {
+				d.leave(w)
+			}
 		}
-		w.seen = w.took
 	}
-	d.rearm()
 	w := d.summon()
 	d.mu.Unlock()
 	w.rouse()
