@@ -10,7 +10,7 @@ import (
 // the dispatcher's lock.
 type worker struct {
 	d    *Dispatcher
-	wake chan struct{} // nil until the worker parks for the first time
+	wake chan struct{} // nil until the worker is started
 	took uint          // grows whenever the worker comes back to the queues
 	seen uint          // took, when the watchdog was started
 	busy int           // index in Dispatcher.busy, -1 when not there
