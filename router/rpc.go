@@ -81,8 +81,9 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 	}
 	s.invocation = s.invocation.Next()
 	c.invocation = s.invocation
-	c.progress = m.Options.ReceiveProgress && s.peer.interruptible() &&
-		s.peer.supports(protocol.Callee, protocol.FeatureProgressiveCallResults)
+	// The specification wants call canceling of such callees too, which Autobahn|JS does
+	// not announce. Nothing depends on it: only who understands INTERRUPT is sent one.
+	c.progress = m.Options.ReceiveProgress && s.peer.supports(protocol.Callee, protocol.FeatureProgressiveCallResults)
 	if s.invocations == nil {
 		s.invocations = make(map[protocol.ID]*Call)
 	}
