@@ -65,7 +65,7 @@ func (c RouterConfig) withDefaults() RouterConfig {
 		c.GoodbyeTimeout = 2 * time.Second
 	}
 	if c.Agent == "" {
-		c.Agent = "cloverleaf"
+		c.Agent = Agent
 	}
 	l := &c.Limits
 	if l.Inbound == 0 {

@@ -191,6 +191,9 @@ func (s *routerSession) receive(b *inbound) {
 }
 
 func (s *routerSession) receiveHandshake(m protocol.Message) {
+	if hello, ok := m.(*protocol.Hello); ok {
+		announcePings(s.router.host, s.transport, hello.Details.Agent)
+	}
 	peer, verdict := s.handshake.Receive(m, s.Send)
 	if verdict != router.Continue {
 		s.close()

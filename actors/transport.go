@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,8 @@ type (
 	abandon struct{ err error }
 	// pong asks to answer a ping.
 	pong struct{ payload []byte }
+	// allowPings says that the peer is known to answer pings.
+	allowPings struct{}
 	// readEnded says that the reader goroutine has ended.
 	readEnded struct {
 		err       error
@@ -68,6 +71,7 @@ type transportActor struct {
 	over     bool
 	reads    atomic.Uint64
 	seen     uint64 // reads at the last look
+	pingable bool   // the peer answers pings
 	pinged   bool
 	alive    *time.Timer
 	overdue  *time.Timer
@@ -80,6 +84,17 @@ type transportConfig struct {
 	in      *inflow
 	out     *outflow
 	options transport.Options // with defaults
+}
+
+// Agent is what clients and routers of this module announce. Peers whose agent starts
+// with it are known to answer RawSocket pings.
+const Agent = "cloverleaf"
+
+// announcePings tells the transport actor, if there is one, what the peer's agent says.
+func announcePings(h *Host, transport *actor.PID, agent string) {
+	if transport != nil && strings.HasPrefix(agent, Agent) {
+		h.send(transport, &allowPings{})
+	}
 }
 
 func transportProps(cfg transportConfig) *actor.Props {
@@ -98,7 +113,10 @@ func (t *transportActor) Receive(ctx actor.Context) {
 	case *written:
 		t.wrote(m)
 	case *pong:
+		t.pingable = true // who sends pings knows them
 		t.control(t.cfg.conn.Framing().AppendPong(nil, m.payload))
+	case *allowPings:
+		t.pingable = true
 	case *keepaliveDue:
 		t.keepalive()
 	case *closeConn:
@@ -116,6 +134,7 @@ func (t *transportActor) Receive(ctx actor.Context) {
 
 func (t *transportActor) start(ctx actor.Context) {
 	t.self = ctx.Self()
+	t.pingable = t.cfg.conn.Framing().Kind == transport.WebSocket
 	r := &reader{
 		host: t.cfg.host, conn: t.cfg.conn, decoder: codec.NewDecoder(t.cfg.conn.Serializer()),
 		owner: t.cfg.owner, transport: t.self, flow: t.cfg.in, reads: &t.reads,
@@ -231,12 +250,14 @@ func isTimeout(err error) bool {
 
 // keepalive pings a peer that was silent for an interval, and gives it up when it is
 // silent for the timeout after that. A reader that is paused says nothing of the peer.
+// Over RawSocket only those peers are pinged that are known to answer: Autobahn|Python
+// and Crossbar.io drop the connection instead. The others have the keepalive of TCP.
 func (t *transportActor) keepalive() {
 	if t.over {
 		return
 	}
 	reads := t.reads.Load()
-	silent := reads == t.seen && !t.cfg.in.blocked()
+	silent := reads == t.seen && !t.cfg.in.blocked() && t.pingable
 	t.seen = reads
 	if !silent {
 		t.pinged = false

@@ -1,0 +1,78 @@
+package cloverleaf_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestDataflowNamesExist checks that every file and function of docs/dataflow.md exists.
+func TestDataflowNamesExist(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/dataflow.md")
+	require.NoError(t, err)
+	references := regexp.MustCompile("`([a-z0-9_/]+\\.go)(?::([A-Za-z0-9_.]+))?`").FindAllStringSubmatch(string(page), -1)
+	require.Greater(t, len(references), 15, "the page names the functions on the path of a call")
+	for _, ref := range references {
+		file, name := ref[1], ref[2]
+		require.FileExists(t, file)
+		if name != "" {
+			require.Contains(t, declaredIn(t, file), name, "%s is not declared in %s", name, file)
+		}
+	}
+}
+
+// declaredIn returns the functions of a file, methods as Type.Method.
+func declaredIn(t *testing.T, file string) []string {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), path.Clean(file), nil, parser.SkipObjectResolution)
+	require.NoError(t, err)
+	var names []string
+	for _, d := range parsed.Decls {
+		f, ok := d.(*ast.FuncDecl)
+		if !ok {
+			continue
+		}
+		name := f.Name.Name
+		if f.Recv != nil {
+			name = receiver(f.Recv.List[0].Type) + "." + name
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func receiver(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	default:
+		return ""
+	}
+}
+
+// TestDocumentsLinkToFilesThatExist checks the relative links of every document.
+func TestDocumentsLinkToFilesThatExist(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dataflow.md", "docs/supervision.md", "docs/decisions/README.md"} {
+		text, err := os.ReadFile(doc)
+		require.NoError(t, err)
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			target := path.Join(path.Dir(doc), strings.TrimSpace(m[1]))
+			_, err := os.Stat(target)
+			require.NoError(t, err, "%s links to %s", doc, m[1])
+		}
+	}
+}
