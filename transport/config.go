@@ -163,7 +163,10 @@ func (e *Endpoint) validate() error {
 
 // parseURL reads the URL of a peer. With an endpoint it need not name a place.
 func parseURL(text string, endpoint bool) (*target, error) {
-	u, err := url.Parse(strings.Replace(text, "rs://unix:/", "rs+unix:///", 1))
+	if path, ok := strings.CutPrefix(text, "rs://unix:/"); ok {
+		text = "rs+unix:///" + path
+	}
+	u, err := url.Parse(text)
 	switch {
 	case text == "":
 		return nil, errors.New("url: missing")

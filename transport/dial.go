@@ -113,7 +113,7 @@ func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
 	}
 	nc, err := dial(ctx, d.t.network, addr)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what failed itself
+		return nil, err // says what failed itself
 	}
 	if d.cfg.Proxy != nil {
 		if err := d.tunnel(ctx, nc); err != nil {
@@ -157,12 +157,12 @@ func (d *dialer) tunnel(ctx context.Context, nc net.Conn) error {
 	}
 	b.WriteString("\r\n")
 	if _, err := io.WriteString(nc, b.String()); err != nil {
-		return err //nolint:wrapcheck // the caller does
+		return err // the caller does
 	}
 	br := bufio.NewReader(io.LimitReader(nc, wsHandshakeLimit))
 	resp, err := http.ReadResponse(br, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return err //nolint:wrapcheck // the caller does
+		return err // the caller does
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {

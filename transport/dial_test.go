@@ -23,19 +23,19 @@ import (
 )
 
 // certificate returns a fresh self-signed one for 127.0.0.1 and test.example.
-func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
+func certificate(tb testing.TB) (tls.Certificate, *x509.CertPool) {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"test.example"},
 		BasicConstraintsValid: true, IsCA: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	cert, err := x509.ParseCertificate(der)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
@@ -72,7 +72,7 @@ func TestTLS(t *testing.T) {
 		require.ErrorAs(t, err, &hostname)
 
 		plain := strings.Replace(target, "ss://", "s://", 1) // without TLS
-		_, err = Dial(t.Context(), ClientConfig{URL: plain})
+		_, err = Dial(t.Context(), ClientConfig{URL: plain, Options: Options{HandshakeTimeout: 100 * time.Millisecond}})
 		require.Error(t, err)
 	}
 }
@@ -258,6 +258,7 @@ func TestClientConfigValidate(t *testing.T) {
 		{ClientConfig{URL: "rs://[::1]:1/"}, ""},
 		{ClientConfig{URL: "rs://unix:/tmp/s"}, ""},
 		{ClientConfig{URL: "ws+unix:///tmp/s"}, ""},
+		{ClientConfig{URL: "ws://h/?next=rs://unix:/"}, ""},
 		{ClientConfig{URL: "http://h"}, `url: scheme "http" is none of ws, wss`},
 		{ClientConfig{URL: "h:1"}, "url: scheme"},
 		{ClientConfig{URL: "ws://"}, "url: no host"},

@@ -35,4 +35,9 @@
 //
 // The permessage-deflate extension of WebSocket is neither offered nor accepted, so
 // the size of a message on the wire is its size in memory.
+//
+// # Text
+//
+// The text frames of the JSON serializer are not checked to be UTF-8: the decoder of
+// the message does that.
 package transport

@@ -106,7 +106,7 @@ func (f Framing) End(dst []byte, start int) ([]byte, error) {
 
 // putRawHeader writes the header of a frame with n <= MaxMessageSize octets of body.
 func putRawHeader(dst []byte, frameType byte, n int) {
-	binary.BigEndian.PutUint32(dst, uint32(n)) //nolint:gosec // n is at most 2^24
+	binary.BigEndian.PutUint32(dst, uint32(n)) // n is at most 2^24
 	// 2^24 octets set the lowest bit of the first octet; the format wants it as X.
 	dst[0] = dst[0]<<3 | frameType
 }
@@ -133,7 +133,7 @@ func (f Framing) endWebSocket(dst []byte, start int, opcode byte) []byte {
 		h[1] = byte(n)
 	case n <= wsMedium:
 		h[1] = 126
-		binary.BigEndian.PutUint16(h[2:], uint16(n)) //nolint:gosec // n is at most 65535
+		binary.BigEndian.PutUint16(h[2:], uint16(n)) // n is at most 65535
 	default:
 		h[1] = 127
 		binary.BigEndian.PutUint64(h[2:], uint64(n))
@@ -199,7 +199,7 @@ func (f Framing) AppendClose(dst []byte, code int, reason string) []byte {
 		}
 		reason = reason[:limit]
 	}
-	payload := binary.BigEndian.AppendUint16(make([]byte, 0, wsControl), uint16(code)) //nolint:gosec // close codes are 16 bits
+	payload := binary.BigEndian.AppendUint16(make([]byte, 0, wsControl), uint16(code)) // close codes are 16 bits
 	return f.appendControl(dst, 0, wsClose, append(payload, reason...))
 }
 

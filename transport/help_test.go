@@ -29,16 +29,16 @@ type server struct {
 	conns chan *Conn
 }
 
-func serve(t testing.TB, addr string, cfg ServerConfig) *server {
-	t.Helper()
-	l, err := Listen(t.Context(), addr, cfg)
-	require.NoError(t, err)
+func serve(tb testing.TB, addr string, cfg ServerConfig) *server {
+	tb.Helper()
+	l, err := Listen(tb.Context(), addr, cfg)
+	require.NoError(tb, err)
 	s := &server{Listener: l, conns: make(chan *Conn, 16)}
 	done := make(chan error, 1)
 	go func() { done <- l.Serve(func(c *Conn) { s.conns <- c }) }()
-	t.Cleanup(func() {
-		require.NoError(t, l.Close())
-		require.ErrorIs(t, <-done, net.ErrClosed)
+	tb.Cleanup(func() {
+		require.NoError(tb, l.Close())
+		require.ErrorIs(tb, <-done, net.ErrClosed)
 		for {
 			select {
 			case c := <-s.conns:
@@ -59,35 +59,35 @@ func (s *server) url(kind Kind) string {
 }
 
 // accept returns the next connection, closed at the end of the test.
-func (s *server) accept(t testing.TB) *Conn {
-	t.Helper()
+func (s *server) accept(tb testing.TB) *Conn {
+	tb.Helper()
 	select {
 	case c := <-s.conns:
-		t.Cleanup(func() { _ = c.Close() })
+		tb.Cleanup(func() { _ = c.Close() })
 		return c
 	case <-time.After(patience):
-		require.Fail(t, "no connection was accepted")
+		require.Fail(tb, "no connection was accepted")
 		return nil
 	}
 }
 
-func dial(t testing.TB, cfg ClientConfig) *Conn {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+func dial(tb testing.TB, cfg ClientConfig) *Conn {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	c, err := Dial(ctx, cfg)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
 // pair returns both sides of a connection.
-func pair(t testing.TB, cfg ServerConfig, client ClientConfig, kind Kind) (c, s *Conn) {
-	t.Helper()
-	srv := serve(t, "127.0.0.1:0", cfg)
+func pair(tb testing.TB, cfg ServerConfig, client ClientConfig, kind Kind) (c, s *Conn) {
+	tb.Helper()
+	srv := serve(tb, "127.0.0.1:0", cfg)
 	client.URL = srv.url(kind)
-	c = dial(t, client)
-	return c, srv.accept(t)
+	c = dial(tb, client)
+	return c, srv.accept(tb)
 }
 
 // event is one call of a Handler.
@@ -136,8 +136,8 @@ func (r *recorder) Drained() error {
 }
 
 // next returns the next event that is not "drained".
-func (r *recorder) next(t testing.TB) event {
-	t.Helper()
+func (r *recorder) next(tb testing.TB) event {
+	tb.Helper()
 	for {
 		select {
 		case e := <-r.events:
@@ -145,38 +145,38 @@ func (r *recorder) next(t testing.TB) event {
 				return e
 			}
 		case <-time.After(patience):
-			require.Fail(t, "nothing was received")
+			require.Fail(tb, "nothing was received")
 			return event{}
 		}
 	}
 }
 
-func (r *recorder) wantMessage(t testing.TB, data []byte) {
-	t.Helper()
-	e := r.next(t)
-	require.Equal(t, "message", e.what, "error %v", e.err)
-	require.True(t, bytes.Equal(data, e.data), "got %d bytes, want %d", len(e.data), len(data))
+func (r *recorder) wantMessage(tb testing.TB, data []byte) {
+	tb.Helper()
+	e := r.next(tb)
+	require.Equal(tb, "message", e.what, "error %v", e.err)
+	require.True(tb, bytes.Equal(data, e.data), "got %d bytes, want %d", len(e.data), len(data))
 }
 
 // end returns the error of Serve, which must be the next event.
-func (r *recorder) end(t testing.TB) error {
-	t.Helper()
-	e := r.next(t)
-	require.Equal(t, "end", e.what)
+func (r *recorder) end(tb testing.TB) error {
+	tb.Helper()
+	e := r.next(tb)
+	require.Equal(tb, "end", e.what)
 	return e.err
 }
 
-func frame(t testing.TB, f Framing, body []byte) []byte {
-	t.Helper()
+func frame(tb testing.TB, f Framing, body []byte) []byte {
+	tb.Helper()
 	b, err := f.End(append(f.Begin(nil), body...), 0)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
-func send(t testing.TB, c *Conn, body []byte) {
-	t.Helper()
-	_, err := c.Write(frame(t, c.Framing(), body))
-	require.NoError(t, err)
+func send(tb testing.TB, c *Conn, body []byte) {
+	tb.Helper()
+	_, err := c.Write(frame(tb, c.Framing(), body))
+	require.NoError(tb, err)
 }
 
 // text is what all bodies are cut from.
@@ -192,19 +192,19 @@ var text = sync.OnceValue(func() []byte {
 func body(n int) []byte { return text()[n%1000 : n%1000+n : n%1000+n] }
 
 // dialRaw opens a plain TCP connection to the listener.
-func dialRaw(t testing.TB, s *server) net.Conn {
-	t.Helper()
+func dialRaw(tb testing.TB, s *server) net.Conn {
+	tb.Helper()
 	nc, err := net.DialTimeout("tcp", s.Addr().String(), patience)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = nc.Close() })
-	require.NoError(t, nc.SetDeadline(time.Now().Add(patience)))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = nc.Close() })
+	require.NoError(tb, nc.SetDeadline(time.Now().Add(patience)))
 	return nc
 }
 
-func readAll(t testing.TB, r io.Reader) []byte {
-	t.Helper()
+func readAll(tb testing.TB, r io.Reader) []byte {
+	tb.Helper()
 	b, err := io.ReadAll(r)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
@@ -222,8 +222,8 @@ func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // websocketOver returns gorilla's connection over nc without a handshake on the wire:
 // a server's or a client's.
-func websocketOver(t testing.TB, nc net.Conn, server bool) *websocket.Conn {
-	t.Helper()
+func websocketOver(tb testing.TB, nc net.Conn, server bool) *websocket.Conn {
+	tb.Helper()
 	if server {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header = http.Header{
@@ -232,12 +232,12 @@ func websocketOver(t testing.TB, nc net.Conn, server bool) *websocket.Conn {
 		}
 		up := websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024}
 		ws, err := up.Upgrade(hijackable{httptest.NewRecorder(), silent{nc}}, r, nil)
-		require.NoError(t, err)
+		require.NoError(tb, err)
 		return ws
 	}
 	d := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) { return &answered{Conn: silent{nc}}, nil }}
 	ws, resp, err := d.Dial("ws://test/", nil)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_ = resp.Body.Close()
 	return ws
 }

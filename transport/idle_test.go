@@ -133,6 +133,7 @@ func waitParked() {
 
 // rawPeer runs the client's handshake with as little memory as possible.
 func rawPeer(t *testing.T, l *Listener, kind Kind) net.Conn {
+	t.Helper()
 	nc, err := net.Dial("tcp", l.Addr().String())
 	require.NoError(t, err)
 	if kind == WebSocket {

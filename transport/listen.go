@@ -242,7 +242,7 @@ func (l *Listener) acceptLoop(accept func(*Conn)) error {
 			continue
 		}
 		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) && !errors.Is(err, syscall.ECONNABORTED) {
-			return err //nolint:wrapcheck // Serve does
+			return err // Serve does
 		}
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
 		l.cfg.Logger.Warn("accept failed, trying again", slog.Any("error", err), slog.Duration("delay", delay))

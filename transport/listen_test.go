@@ -19,34 +19,34 @@ import (
 )
 
 // get sends a plain HTTP request to the listener.
-func get(t testing.TB, s *server, path string, tc *tls.Config) (int, string) {
-	t.Helper()
+func get(tb testing.TB, s *server, path string, tc *tls.Config) (int, string) {
+	tb.Helper()
 	scheme := "http://"
 	if tc != nil {
 		scheme = "https://"
 	}
 	tr := &http.Transport{TLSClientConfig: tc}
 	defer tr.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+s.Addr().String()+path, nil)
-	require.NoError(t, err)
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, scheme+s.Addr().String()+path, nil)
+	require.NoError(tb, err)
 	resp, err := tr.RoundTrip(req)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	defer func() { _ = resp.Body.Close() }()
-	return resp.StatusCode, string(readAll(t, resp.Body))
+	return resp.StatusCode, string(readAll(tb, resp.Body))
 }
 
 // exchange sends a message each way.
-func exchange(t testing.TB, c, s *Conn) {
-	t.Helper()
+func exchange(tb testing.TB, c, s *Conn) {
+	tb.Helper()
 	atClient, atServer := record(c), record(s)
 	for _, n := range []int{10, 3000, 100_000} {
-		go send(t, c, body(n))
-		atServer.wantMessage(t, body(n))
-		go send(t, s, body(n+1))
-		atClient.wantMessage(t, body(n+1))
+		go send(tb, c, body(n))
+		atServer.wantMessage(tb, body(n))
+		go send(tb, s, body(n+1))
+		atClient.wantMessage(tb, body(n+1))
 	}
-	require.NoError(t, c.Close())
-	require.Error(t, atServer.end(t))
+	require.NoError(tb, c.Close())
+	require.Error(tb, atServer.end(tb))
 }
 
 func TestOnePort(t *testing.T) {

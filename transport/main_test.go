@@ -37,7 +37,7 @@ func stacks() string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	var left []byte
-	for _, g := range bytes.Split(buf, []byte("\n\n")) {
+	for g := range bytes.SplitSeq(buf, []byte("\n\n")) {
 		ours := bytes.Contains(g, []byte("/transport.")) || bytes.Contains(g, []byte("net/http"))
 		if ours && !bytes.Contains(g, []byte("transport.TestMain")) {
 			left = append(append(left, g...), "\n\n"...)

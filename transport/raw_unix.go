@@ -31,7 +31,7 @@ func rawConn(nc net.Conn) syscall.RawConn {
 // be data, and gives it back when there is none.
 func (c *Conn) readReady(fd uintptr) bool {
 	for {
-		n, err := syscall.Read(int(fd), c.inputRoom()) //nolint:gosec // a descriptor is a small int
+		n, err := syscall.Read(int(fd), c.inputRoom()) // a descriptor is a small int
 		switch err {
 		case nil:
 			c.readN = n
@@ -53,7 +53,7 @@ func (c *Conn) readReady(fd uintptr) bool {
 // writeReady is the callback of RawConn.Write. It never asks to wait.
 func (c *Conn) writeReady(fd uintptr) bool {
 	for c.wroteN < len(c.writing) {
-		n, err := syscall.Write(int(fd), c.writing[c.wroteN:]) //nolint:gosec // a descriptor is a small int
+		n, err := syscall.Write(int(fd), c.writing[c.wroteN:]) // a descriptor is a small int
 		switch err {
 		case nil:
 			c.wroteN += n

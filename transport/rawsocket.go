@@ -16,9 +16,12 @@ import (
 // TLS record starts with it.
 const rawMagic = 0x7F
 
+// lingerBytes is how much of a refused client's input is read and dropped.
+const lingerBytes = 64 << 10
+
 // lengthExponent returns LLLL for a limit: the smallest with 2^(9+LLLL) >= limit.
 func lengthExponent(limit int) byte {
-	return byte(bits.Len(uint(max(limit, MinMessageSize)-1)) - 9) //nolint:gosec // a limit is positive and at most 2^24
+	return byte(bits.Len(uint(max(limit, MinMessageSize)-1)) - 9) // a limit is positive and at most 2^24
 }
 
 // handshakeRaw is the client's side of the RawSocket handshake.
@@ -83,7 +86,7 @@ func (c *Conn) agree(f Framing, s protocol.Serializer) { c.framing, c.serializer
 // with unread input makes the kernel reset the connection and drop them.
 func refuse(nc net.Conn) {
 	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, nc, firstGrowth) // ends at the handshake deadline
+		_, _ = io.CopyN(io.Discard, nc, lingerBytes) // ends at the handshake deadline
 	}
 	_ = closeNet(nc)
 }

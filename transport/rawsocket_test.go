@@ -167,15 +167,15 @@ func TestRawSerializerOrder(t *testing.T) {
 }
 
 // rawServer returns a server's connection and the bare socket of its peer.
-func rawServer(t testing.TB, o Options) (net.Conn, *Conn) {
-	t.Helper()
-	srv := serve(t, "127.0.0.1:0", ServerConfig{Options: o})
-	nc := dialRaw(t, srv)
+func rawServer(tb testing.TB, o Options) (net.Conn, *Conn) {
+	tb.Helper()
+	srv := serve(tb, "127.0.0.1:0", ServerConfig{Options: o})
+	nc := dialRaw(tb, srv)
 	_, err := nc.Write([]byte{0x7F, 0xF2, 0, 0})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_, err = io.ReadFull(nc, make([]byte, 4))
-	require.NoError(t, err)
-	return nc, srv.accept(t)
+	require.NoError(tb, err)
+	return nc, srv.accept(tb)
 }
 
 func TestRawSplitAndCoalesced(t *testing.T) {

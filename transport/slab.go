@@ -9,8 +9,9 @@ const (
 	// ownBuffer is the size from which a message that is not yet complete gets a
 	// buffer of its own: below, moving it to a fresh slab wastes less.
 	ownBuffer = 4 << 10
-	// firstGrowth is the most that an announced length costs before data arrives.
-	firstGrowth = 64 << 10
+	// firstGrowth is the most that an announced length costs before data arrives: room
+	// for arguments of 64 KiB and what is around them.
+	firstGrowth = 68 << 10
 )
 
 // slab is memory for messages. What lies below used was handed out and is never

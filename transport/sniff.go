@@ -52,7 +52,7 @@ func (l *Listener) secure(nc net.Conn, deadline time.Time) (net.Conn, error) {
 // shakeRaw runs the RawSocket handshake, of which n octets were read.
 func (l *Listener) shakeRaw(nc, inner net.Conn, request [4]byte, n int, accept func(*Conn)) error {
 	if _, err := io.ReadFull(inner, request[n:]); err != nil {
-		return err //nolint:wrapcheck // logged with its context
+		return err // logged with its context
 	}
 	c := newConn(inner, l.cfg.Options)
 	taken := false
@@ -64,8 +64,7 @@ func (l *Listener) shakeRaw(nc, inner net.Conn, request [4]byte, n int, accept f
 		if taken {
 			l.ready.free()
 		}
-		var refusal *HandshakeError
-		if errors.As(err, &refusal) {
+		if _, refused := errors.AsType[*HandshakeError](err); refused {
 			refuse(inner)
 		}
 		return err

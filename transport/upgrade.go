@@ -83,7 +83,7 @@ func (u *upgrader) upgrade(w http.ResponseWriter, r *http.Request, s protocol.Se
 		if h.conn != nil {
 			_ = h.conn.Close()
 		}
-		return nil, err //nolint:wrapcheck // logged with its context
+		return nil, err // logged with its context
 	}
 	c := h.conn
 	_ = c.nc.SetDeadline(time.Time{})

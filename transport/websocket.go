@@ -71,7 +71,7 @@ func (c *Conn) readHandshake(p []byte) (int, error) {
 	}
 	n, err := c.nc.Read(p[:min(len(p), c.details.left)])
 	c.details.left -= n
-	return n, err //nolint:wrapcheck // net/http looks for io.EOF
+	return n, err // net/http looks for io.EOF
 }
 
 func (s *wsStream) Write(p []byte) (int, error) {
@@ -211,7 +211,7 @@ func readUpTo(r io.Reader, b []byte) (n int, done bool, err error) {
 	for {
 		m, err := r.Read(b[n:])
 		n += m
-		if err == io.EOF { //nolint:errorlint // io.Reader returns it bare
+		if err == io.EOF {
 			return n, true, nil
 		}
 		if err != nil {

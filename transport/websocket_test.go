@@ -19,14 +19,14 @@ import (
 )
 
 // foreign connects to the listener with gorilla's client, offering the subprotocols.
-func foreign(t testing.TB, url string, header http.Header, offers ...string) (*websocket.Conn, *http.Response, error) {
-	t.Helper()
+func foreign(tb testing.TB, url string, header http.Header, offers ...string) (*websocket.Conn, *http.Response, error) {
+	tb.Helper()
 	d := websocket.Dialer{Subprotocols: offers}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(tb.Context(), patience)
 	defer cancel()
 	ws, resp, err := d.DialContext(ctx, url, header)
 	if ws != nil {
-		t.Cleanup(func() { _ = ws.Close() })
+		tb.Cleanup(func() { _ = ws.Close() })
 	}
 	return ws, resp, err
 }
@@ -155,12 +155,12 @@ func TestOrigin(t *testing.T) {
 }
 
 // wsServer returns a server's connection and the bare socket of its peer, upgraded.
-func wsServer(t testing.TB, s protocol.Serializer, o Options) (net.Conn, *Conn) {
-	t.Helper()
-	srv := serve(t, "127.0.0.1:0", ServerConfig{Options: o})
-	ws, _, err := foreign(t, srv.url(WebSocket), nil, s.Subprotocol())
-	require.NoError(t, err)
-	return ws.NetConn(), srv.accept(t)
+func wsServer(tb testing.TB, s protocol.Serializer, o Options) (net.Conn, *Conn) {
+	tb.Helper()
+	srv := serve(tb, "127.0.0.1:0", ServerConfig{Options: o})
+	ws, _, err := foreign(tb, srv.url(WebSocket), nil, s.Subprotocol())
+	require.NoError(tb, err)
+	return ws.NetConn(), srv.accept(tb)
 }
 
 // masked is a client's frame with a zero mask.
