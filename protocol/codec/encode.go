@@ -20,10 +20,11 @@ var (
 // The bytes of the payload are copied when they are in s and transcoded when not.
 // Empty arguments at the end are left out. Options and details appear in the order
 // in which the fields of their Go types are declared, those without a field of
-// their own (Extra) behind them and sorted; a key of Extra that stands for a field
+// their own (Extra) behind them and sorted, as are the dicts inside them; a key of Extra that stands for a field
 // which is set is left out.
 func Append(dst []byte, s protocol.Serializer, m protocol.Message) ([]byte, error) {
 	e := encoding{writer: newWriter(s, dst), serializer: s}
+	e.sort = true
 	if e.err == nil {
 		e.message(m)
 	}

@@ -2,6 +2,8 @@ package codec
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
@@ -126,10 +128,17 @@ func writeDict[T any](w *writer, v map[string]T, levels int, each func(T)) {
 		return
 	}
 	o := w.open(kindDict)
-	for key, item := range v {
-		w.key(key)
-		if each(item); w.err != nil {
-			return
+	if w.sort {
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			w.key(key)
+			each(v[key])
+		}
+	} else {
+		for key, item := range v {
+			w.key(key)
+			if each(item); w.err != nil {
+				return
+			}
 		}
 	}
 	w.close(o, kindDict)

@@ -15,8 +15,9 @@ type writer struct {
 	f     format
 	json  bool
 	b     []byte
-	start int // where the output begins in b
-	pairs int // of the dict being written
+	start int  // where the output begins in b
+	pairs int  // of the dict being written
+	sort  bool // whether to sort the keys of dicts
 	err   error
 }
 
