@@ -113,7 +113,8 @@ func (c *Conn) readNet() (int, error) {
 	if c.direct != nil || c.r != c.w || c.full {
 		room := c.inputRoom()
 		n, err = c.nc.Read(room)
-		c.full = n == len(room)
+		// The last part of a large message fills its buffer exactly: that says nothing.
+		c.full = n == len(room) && c.direct == nil
 	} else {
 		c.restInput()
 		if c.idle == nil {
