@@ -3,7 +3,9 @@ package codec_test
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -180,12 +182,8 @@ func optionTypes() map[protocol.MessageType]map[string]any {
 	passthru := map[string]any{"ppt_scheme": "x_a", "ppt_serializer": "cbor", "ppt_cipher": "c", "ppt_keyid": "k"}
 	with := func(more map[string]any) map[string]any {
 		all := map[string]any{"enc_algo": "cryptobox", "enc_serializer": "json", "enc_key": "k", "transaction_hash": "h", "x_acknowledged_delivery": true, "forward_for": []any{}}
-		for k, v := range passthru {
-			all[k] = v
-		}
-		for k, v := range more {
-			all[k] = v
-		}
+		maps.Copy(all, passthru)
+		maps.Copy(all, more)
 		return all
 	}
 	return map[protocol.MessageType]map[string]any{
@@ -207,31 +205,33 @@ func optionTypes() map[protocol.MessageType]map[string]any {
 	}
 }
 
+// wrongOptions returns values that may not stand in place of a valid option.
+func wrongOptions(valid any) []any {
+	wrong := []any{nil, -1, 1.5, []byte("b"), []any{nil}, []any{1.5}, []any{map[string]any{}}}
+	if valid != true {
+		wrong = append(wrong, true)
+	}
+	if valid != 7 {
+		wrong = append(wrong, 7)
+	}
+	if _, ok := valid.(string); !ok {
+		wrong = append(wrong, "text")
+	}
+	return wrong
+}
+
 func TestOptionsOfWrongType(t *testing.T) {
 	t.Parallel()
-	for _, s := range protocol.Serializers() {
-		for typ, options := range optionTypes() {
-			l := layouts()[typ]
-			at := 1
-			for l.elements[at-1].name != "Options" && l.elements[at-1].name != "Details" {
-				at++
-			}
-			for key, valid := range options {
+	for typ, options := range optionTypes() {
+		l := layouts()[typ]
+		at := 1 + slices.IndexFunc(l.elements, func(e element) bool { return e.name == "Options" || e.name == "Details" })
+		for key, valid := range options {
+			for _, s := range protocol.Serializers() {
 				list := l.list(typ, len(l.elements))
 				list[at] = map[string]any{key: valid, "unknown": []any{nil}}
 				_, err := codec.Unmarshal(s, must(codec.AppendValue(nil, s, list)))
 				require.NoError(t, err, list)
-				wrong := []any{nil, -1, 1.5, []byte("b"), []any{nil}, []any{1.5}, []any{map[string]any{}}}
-				if valid != true {
-					wrong = append(wrong, true)
-				}
-				if valid != 7 {
-					wrong = append(wrong, 7)
-				}
-				if _, ok := valid.(string); !ok {
-					wrong = append(wrong, "text")
-				}
-				for _, value := range wrong {
+				for _, value := range wrongOptions(valid) {
 					list[at] = map[string]any{key: value}
 					violation := refused(t, s, list)
 					require.Equal(t, typ, violation.Message)

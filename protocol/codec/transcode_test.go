@@ -175,6 +175,8 @@ func TestAppendTranscodes(t *testing.T) {
 					got = m.Payload
 				case *protocol.Abort:
 					got = m.Payload
+				default:
+					require.Fail(t, "another message", "%T", m)
 				}
 				require.Equal(t, args, must(codec.Args(got)))
 				require.Equal(t, kwargs, must(codec.KwArgs(got)))
