@@ -49,7 +49,7 @@ func (t Tickets) Begin(req AuthRequest) (Exchange, error) {
 			want, got := sha256.Sum256([]byte(p.Ticket)), sha256.Sum256([]byte(m.Signature))
 			same := subtle.ConstantTimeCompare(want[:], got[:]) == 1
 			if !same || !known || p.Ticket == "" {
-				return Principal{}, &Refusal{Reason: protocol.ErrorAuthenticationDenied, Message: "unknown authid or wrong ticket"}
+				return Principal{}, &RefusalError{Reason: protocol.ErrorAuthenticationDenied, Message: "unknown authid or wrong ticket"}
 			}
 			role := p.Role
 			if role == "" {

@@ -14,6 +14,10 @@ func (r *Realm) subscribe(now time.Time, m *member, msg *protocol.Subscribe) {
 	if sub, ok := r.current.subscriptions.get(msg.Topic, match); ok {
 		entry = r.subs[sub.ID]
 	} else {
+		if !r.current.subscriptions.admits(msg.Topic, match) {
+			r.refuseShape(m.peer, msg, msg.Request)
+			return
+		}
 		sub = &Subscription{ID: r.newID(), Topic: msg.Topic, Match: match, Created: now}
 		entry = &topicEntry{sub: sub, index: make(map[protocol.ID]int, 1)}
 		r.subs[sub.ID] = entry
@@ -33,7 +37,7 @@ func (r *Realm) unsubscribe(m *member, msg *protocol.Unsubscribe) {
 	}
 	delete(m.subs, msg.Subscription)
 	r.dropSubscriber(r.subs[msg.Subscription], m.peer)
-	r.answer(m.peer, &protocol.Unsubscribed{Request: msg.Request})
+	r.answer(m.peer, &protocol.Unsubscribed{Request: msg.Request, Details: protocol.RevocationDetails{ID: msg.Subscription}})
 }
 
 // dropSubscriber takes p off the subscription, and the subscription off the realm
@@ -67,28 +71,4 @@ func (m *member) addSub(id protocol.ID) {
 		m.subs = make(map[protocol.ID]struct{}, 1)
 	}
 	m.subs[id] = struct{}{}
-}
-
-// receives reports whether p may get an event with the filter: every list that is
-// present must let it through (Advanced Profile, "Subscriber Black- and
-// Whitelisting").
-func receives(p *Peer, f *protocol.EventFilter) bool {
-	if f == nil {
-		return true
-	}
-	return (f.Eligible == nil || contains(f.Eligible, p.ID)) &&
-		(f.EligibleAuthID == nil || contains(f.EligibleAuthID, p.AuthID)) &&
-		(f.EligibleAuthRole == nil || contains(f.EligibleAuthRole, p.AuthRole)) &&
-		!contains(f.Exclude, p.ID) &&
-		!contains(f.ExcludeAuthID, p.AuthID) &&
-		!contains(f.ExcludeAuthRole, p.AuthRole)
-}
-
-func contains[T comparable](list []T, v T) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }

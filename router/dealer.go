@@ -17,6 +17,10 @@ func (r *Realm) register(now time.Time, m *member, msg *protocol.Register) {
 		policy = protocol.InvokeSingle
 	}
 	reg, exists := r.current.registrations.get(msg.Procedure, msg.Options.Match)
+	if !exists && !r.current.registrations.admits(msg.Procedure, msg.Options.Match) {
+		r.refuseShape(m.peer, msg, msg.Request)
+		return
+	}
 	if exists && msg.Options.ForceReregister {
 		r.evict(reg)
 		exists = false
@@ -28,7 +32,7 @@ func (r *Realm) register(now time.Time, m *member, msg *protocol.Register) {
 	callee := Endpoint{
 		Peer:           m.peer,
 		DiscloseCaller: msg.Options.DiscloseCaller,
-		ForwardTimeout: msg.Options.ForwardTimeout,
+		ForwardTimeout: msg.Options.ForwardTimeout && m.peer.asCallee(protocol.FeatureCallTimeout),
 	}
 	next := &Registration{
 		ID: r.newIDUnless(exists), URI: msg.Procedure, Match: msg.Options.Match,
@@ -36,6 +40,7 @@ func (r *Realm) register(now time.Time, m *member, msg *protocol.Register) {
 	}
 	if exists {
 		*next = *reg
+		next.cursor = reg.cursorFor(len(reg.Callees))
 	}
 	next.Callees = append(slices.Clip(slices.Clone(next.Callees)), callee)
 	r.storeRegistration(next)
@@ -60,7 +65,7 @@ func (r *Realm) unregister(m *member, msg *protocol.Unregister) {
 	}
 	delete(m.regs, msg.Registration)
 	r.dropCallee(r.regs[msg.Registration], m.peer)
-	r.answer(m.peer, &protocol.Unregistered{Request: msg.Request})
+	r.answer(m.peer, &protocol.Unregistered{Request: msg.Request, Details: protocol.RevocationDetails{ID: msg.Registration}})
 }
 
 // dropCallee takes p off the registration, and the registration off the realm with
@@ -73,7 +78,7 @@ func (r *Realm) dropCallee(reg *Registration, p *Peer) {
 	next := *reg
 	i := slices.IndexFunc(reg.Callees, func(e Endpoint) bool { return e.Peer == p })
 	next.Callees = slices.Delete(slices.Clone(reg.Callees), i, i+1)
-	next.cursor = reg.cursorWithout(i)
+	next.cursor = reg.cursorFor(i)
 	r.storeRegistration(&next)
 }
 

@@ -19,7 +19,7 @@ type Principal struct {
 type Authenticator interface {
 	// Method returns the name of the method, such as "ticket".
 	Method() string
-	// Begin starts the exchange for a HELLO. Errors of type *Refusal tell the client
+	// Begin starts the exchange for a HELLO. Errors of type *RefusalError tell the client
 	// why; any other becomes ErrorAuthenticationFailed without a word more.
 	Begin(AuthRequest) (Exchange, error)
 }
@@ -40,14 +40,14 @@ type Exchange struct {
 	Verify func(*protocol.Authenticate) (Principal, error)
 }
 
-// Refusal is an error that tells a client why it may not join.
-type Refusal struct {
+// RefusalError is an error that tells a client why it may not join.
+type RefusalError struct {
 	Reason  protocol.URI
 	Message string
 }
 
 // Error returns reason and message.
-func (r *Refusal) Error() string { return "router: " + string(r.Reason) + ": " + r.Message }
+func (r *RefusalError) Error() string { return "router: " + string(r.Reason) + ": " + r.Message }
 
 // Admission are the rules of joining one realm.
 type Admission struct {
@@ -118,14 +118,14 @@ func violation(m protocol.Message, problem string) error {
 
 func (h *Handshake) receiveHello(m *protocol.Hello, send func(protocol.Message)) error {
 	if !m.Realm.Valid() {
-		return &Refusal{Reason: protocol.ErrorInvalidURI, Message: "the realm is not a valid URI"}
+		return &RefusalError{Reason: protocol.ErrorInvalidURI, Message: "the realm is not a valid URI"}
 	}
 	if !clientRoles(m.Details.Roles) {
 		return violation(m, "roles: announces none of publisher, subscriber, caller, callee")
 	}
 	rules, ok := h.Admit(m.Realm)
 	if !ok {
-		return &Refusal{Reason: protocol.ErrorNoSuchRealm, Message: "no realm " + string(m.Realm) + " exists on this router"}
+		return &RefusalError{Reason: protocol.ErrorNoSuchRealm, Message: "no realm " + shorten(m.Realm) + " exists on this router"}
 	}
 	h.hello, h.rules, h.session = m, rules, h.NewID()
 	if err := h.authenticate(); err != nil {
@@ -135,6 +135,15 @@ func (h *Handshake) receiveHello(m *protocol.Hello, send func(protocol.Message))
 		send(h.exchange.Challenge)
 	}
 	return nil
+}
+
+// shorten keeps an ABORT from being as long as a HELLO may be.
+func shorten(uri protocol.URI) string {
+	const most = 128
+	if len(uri) > most {
+		return "of such a long name"
+	}
+	return string(uri)
 }
 
 func clientRoles(r protocol.Roles) bool {
@@ -159,9 +168,9 @@ func (h *Handshake) authenticate() error {
 		}
 	}
 	if len(h.hello.Details.AuthMethods) == 0 {
-		return &Refusal{Reason: protocol.ErrorAuthenticationRequired, Message: "this realm wants its clients to authenticate"}
+		return &RefusalError{Reason: protocol.ErrorAuthenticationRequired, Message: "this realm wants its clients to authenticate"}
 	}
-	return &Refusal{Reason: protocol.ErrorNoMatchingAuthMethod, Message: "none of the offered authentication methods is accepted"}
+	return &RefusalError{Reason: protocol.ErrorNoMatchingAuthMethod, Message: "none of the offered authentication methods is accepted"}
 }
 
 func (h *Handshake) authenticators() []Authenticator {
@@ -195,7 +204,7 @@ func (h *Handshake) welcome(send func(protocol.Message)) *Peer {
 }
 
 func abortFor(err error) *protocol.Abort {
-	var refusal *Refusal
+	var refusal *RefusalError
 	var wrong *protocol.ViolationError
 	switch {
 	case errors.As(err, &refusal):

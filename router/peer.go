@@ -22,12 +22,12 @@ type Peer struct {
 	Handle any
 }
 
-// supports reports whether the peer announced the features for the role.
-func (p *Peer) supports(r protocol.Role, f protocol.Features) bool { return p.Roles.Supports(r, f) }
+// asCallee reports whether the peer announced the features as a callee.
+func (p *Peer) asCallee(f protocol.Features) bool { return p.Roles.Supports(protocol.Callee, f) }
 
 // interruptible reports whether the peer, as callee, understands INTERRUPT.
 func (p *Peer) interruptible() bool {
-	return p.supports(protocol.Callee, protocol.FeatureCallCanceling)
+	return p.asCallee(protocol.FeatureCallCanceling)
 }
 
 // Effects is what a session asks of its surroundings. The calls are carried out in
@@ -78,11 +78,11 @@ func (d *Delivery) Size() int {
 	const overhead = 64
 	switch m := d.Message.(type) {
 	case *protocol.Call:
-		return overhead + m.Payload.Size()
+		return overhead + len(m.Procedure) + m.Payload.Size()
 	case *protocol.Yield:
 		return overhead + m.Payload.Size()
 	case *protocol.Error:
-		return overhead + m.Payload.Size()
+		return overhead + len(m.Error) + m.Payload.Size()
 	default:
 		if d.Events != nil {
 			return d.Events.Size()
@@ -128,7 +128,7 @@ func (e *Events) Size() int { return e.size }
 func (e *Events) add(ev protocol.Event) {
 	const overhead = 48
 	e.List = append(e.List, ev)
-	e.size += overhead + ev.Payload.Size()
+	e.size += overhead + len(ev.Details.Topic) + ev.Payload.Size()
 }
 
 // Command is something a session asks of its realm.

@@ -30,8 +30,9 @@ func (s *Session) publish(m *protocol.Publish, eff Effects) error {
 		s.extendRun(m, subs[0], publication, eff)
 	} else {
 		s.Flush(eff)
+		filter := newFilter(m.Options.Filter, subs)
 		for _, sub := range subs {
-			s.fanOut(sub, s.singleEvent(m, sub, publication), m.Options.IncludeMe, m.Options.Filter, eff)
+			s.fanOut(sub, s.singleEvent(m, sub, publication), m.Options.IncludeMe, filter, eff)
 		}
 	}
 	if m.Options.Acknowledge {
@@ -79,10 +80,10 @@ func (s *Session) Flush(eff Effects) {
 	s.fanOut(run.sub, run.events, run.includeMe, nil, eff)
 }
 
-func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *protocol.EventFilter, eff Effects) {
+func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *filter, eff Effects) {
 	for _, chunk := range sub.Subscribers.chunks {
 		for _, p := range chunk {
-			if p == s.peer && !includeMe || !receives(p, f) {
+			if p == s.peer && !includeMe || !f.admits(p) {
 				continue
 			}
 			eff.Deliver(p, Delivery{Kind: EventRun, Events: run})
@@ -113,23 +114,23 @@ func (s *Session) eventOf(m *protocol.Publish, sub *Subscription, publication pr
 func (s *Session) event(d *Delivery, eff Effects) {
 	if _, held := s.subs[d.Events.Subscription]; held {
 		eff.SendEvents(d.Events)
-		return
 	}
-	s.hold(d)
 }
 
 func (s *Session) subscribe(m *protocol.Subscribe, eff Effects) error {
 	if err := s.nextRequest(protocol.TypeSubscribe, m.Request); err != nil {
 		return err
 	}
-	refusal := s.checkURI(m.Topic, m.Options.Match, false)
-	if refusal == "" && len(s.subs)+s.unanswered >= s.cfg.MaxSubscriptions {
-		refusal = protocol.ErrorLimitExceeded
-	}
-	if refusal != "" {
+	if refusal := s.checkURI(m.Topic, m.Options.Match, false); refusal != "" {
 		s.refuse(protocol.TypeSubscribe, m.Request, refusal, eff)
 		return nil
 	}
+	used := len(s.subs) + s.subscribing
+	if limit := s.limit(m.Topic, "MaxSubscriptions", s.cfg.MaxSubscriptions, used); limit != "" {
+		s.refuseLimit(protocol.TypeSubscribe, m.Request, limit, eff)
+		return nil
+	}
+	s.subscribing++
 	s.command(m, eff)
 	return nil
 }
@@ -138,7 +139,10 @@ func (s *Session) unsubscribe(m *protocol.Unsubscribe, eff Effects) error {
 	if err := s.nextRequest(protocol.TypeUnsubscribe, m.Request); err != nil {
 		return err
 	}
-	delete(s.subs, m.Subscription)
+	if !giveNotice(s.subs, m.Subscription) {
+		s.refuse(protocol.TypeUnsubscribe, m.Request, protocol.ErrorNoSuchSubscription, eff)
+		return nil
+	}
 	s.command(m, eff)
 	return nil
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -97,6 +98,7 @@ func (r *Realm) Apply(now time.Time, c Command) {
 		r.register(now, m, msg)
 	case *protocol.Unregister:
 		r.unregister(m, msg)
+	default: // sessions hand over no other
 	}
 }
 
@@ -120,6 +122,12 @@ func (r *Realm) answer(to *Peer, m protocol.Message) {
 
 func (r *Realm) refuse(to *Peer, request protocol.Message, id protocol.ID, uri protocol.URI) {
 	r.answer(to, &protocol.Error{RequestType: request.Type(), Request: id, Error: uri})
+}
+
+func (r *Realm) refuseShape(to *Peer, request protocol.Message, id protocol.ID) {
+	refusal := limitExceeded(request.Type(), id, fmt.Sprintf(
+		"the patterns with as many components have their wildcards in %d different ways already", maxShapes))
+	r.answer(to, &refusal)
 }
 
 func (r *Realm) newID() protocol.ID {

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"fmt"
+
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
@@ -15,16 +17,19 @@ func (s *Session) call(m *protocol.Call, eff Effects) error {
 	if m.Options.Progress {
 		return &protocol.ViolationError{Message: protocol.TypeCall, Field: "progress", Problem: "progressive call invocations were not announced"}
 	}
+	if s.cfg.LaxRequestIDs && s.calls[m.Request] != nil {
+		return &protocol.ViolationError{Message: protocol.TypeCall, Field: "Request", Problem: "a call with this id is under way"}
+	}
 	reg, refusal := s.procedure(m.Procedure)
-	switch {
-	case refusal != "":
-	case m.Options.DiscloseMe && s.cfg.HideIdentities:
+	if refusal == "" && m.Options.DiscloseMe && s.cfg.HideIdentities {
 		refusal = protocol.ErrorDiscloseMeDisallowed
-	case len(s.calls) >= s.cfg.MaxCalls:
-		refusal = protocol.ErrorLimitExceeded
 	}
 	if refusal != "" {
 		s.refuse(protocol.TypeCall, m.Request, refusal, eff)
+		return nil
+	}
+	if len(s.calls) >= s.cfg.MaxCalls {
+		s.refuseLimit(protocol.TypeCall, m.Request, fmt.Sprintf("MaxCalls is %d", s.cfg.MaxCalls), eff)
 		return nil
 	}
 	endpoint := reg.pick(randomBelow)
@@ -69,9 +74,6 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 		return
 	}
 	if _, held := s.regs[c.reg.ID]; !held {
-		if s.hold(d) {
-			return
-		}
 		failure := protocol.ErrorNoSuchProcedure // unregistered in the meantime
 		if s.closing || s.over {
 			failure = protocol.ErrorCanceled
@@ -83,7 +85,7 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 	c.invocation = s.invocation
 	// The specification wants call canceling of such callees too, which Autobahn|JS does
 	// not announce. Nothing depends on it: only who understands INTERRUPT is sent one.
-	c.progress = m.Options.ReceiveProgress && s.peer.supports(protocol.Callee, protocol.FeatureProgressiveCallResults)
+	c.progress = m.Options.ReceiveProgress && s.peer.asCallee(protocol.FeatureProgressiveCallResults)
 	if s.invocations == nil {
 		s.invocations = make(map[protocol.ID]*Call)
 	}
@@ -139,6 +141,11 @@ func (s *Session) calleeError(m *protocol.Error, eff Effects) error {
 		return err
 	}
 	delete(s.invocations, m.Request)
+	if !m.Error.Valid() { // the caller need not put up with it
+		valid := *m
+		valid.Error = protocol.ErrorRuntime
+		m = &valid
+	}
 	eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Message: m})
 	return nil
 }
@@ -242,7 +249,7 @@ func (s *Session) abandon(c *Call, mode protocol.CancelMode, reason protocol.URI
 func (s *Session) interruptCallee(d *Delivery, eff Effects) {
 	c := d.Call
 	if s.invocations[c.invocation] != c {
-		s.dropHeld(c)
+		s.dropHeld(d, eff)
 		return
 	}
 	if d.Mode != protocol.CancelKill {
@@ -256,32 +263,24 @@ func (s *Session) interruptCallee(d *Delivery, eff Effects) {
 	eff.Send(&out.interrupt)
 }
 
-// dropHeld forgets a call that was still waiting for REGISTERED.
-func (s *Session) dropHeld(c *Call) {
-	for i := range s.held {
-		if s.held[i].Kind == Invoke && s.held[i].Call == c {
-			s.held = append(s.held[:i], s.held[i+1:]...)
-			return
-		}
-	}
-}
-
 func (s *Session) register(m *protocol.Register, eff Effects) error {
 	if err := s.nextRequest(protocol.TypeRegister, m.Request); err != nil {
 		return err
 	}
 	refusal := s.checkURI(m.Procedure, m.Options.Match, true)
-	switch {
-	case refusal != "":
-	case !validInvoke(m.Options.Invoke):
+	if refusal == "" && !validInvoke(m.Options.Invoke) {
 		refusal = protocol.ErrorInvalidArgument
-	case len(s.regs)+s.unanswered >= s.cfg.MaxRegistrations:
-		refusal = protocol.ErrorLimitExceeded
 	}
 	if refusal != "" {
 		s.refuse(protocol.TypeRegister, m.Request, refusal, eff)
 		return nil
 	}
+	used := len(s.regs) + s.registering
+	if limit := s.limit(m.Procedure, "MaxRegistrations", s.cfg.MaxRegistrations, used); limit != "" {
+		s.refuseLimit(protocol.TypeRegister, m.Request, limit, eff)
+		return nil
+	}
+	s.registering++
 	s.command(m, eff)
 	return nil
 }
@@ -299,7 +298,10 @@ func (s *Session) unregister(m *protocol.Unregister, eff Effects) error {
 	if err := s.nextRequest(protocol.TypeUnregister, m.Request); err != nil {
 		return err
 	}
-	delete(s.regs, m.Registration)
+	if !giveNotice(s.regs, m.Registration) {
+		s.refuse(protocol.TypeUnregister, m.Request, protocol.ErrorNoSuchRegistration, eff)
+		return nil
+	}
 	s.command(m, eff)
 	return nil
 }

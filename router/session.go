@@ -20,10 +20,13 @@ type SessionConfig struct {
 	// MaxRegistrations, MaxSubscriptions and MaxCalls limit what one session holds at
 	// once; 0 means the default: 100000, 100000 and 65536.
 	MaxRegistrations, MaxSubscriptions, MaxCalls int
+	// MaxURILength limits, in bytes, the URIs of registrations and subscriptions, which
+	// the router keeps; 0 means the default, 1024.
+	MaxURILength int
 }
 
 func (c SessionConfig) withDefaults() SessionConfig {
-	const entries, calls = 100_000, 65_536
+	const entries, calls, uriLength = 100_000, 65_536, 1024
 	if c.MaxRegistrations == 0 {
 		c.MaxRegistrations = entries
 	}
@@ -32,6 +35,9 @@ func (c SessionConfig) withDefaults() SessionConfig {
 	}
 	if c.MaxCalls == 0 {
 		c.MaxCalls = calls
+	}
+	if c.MaxURILength == 0 {
+		c.MaxURILength = uriLength
 	}
 	return c
 }
@@ -62,12 +68,17 @@ type Session struct {
 	calls       map[protocol.ID]*Call // by CALL.Request: what the peer waits for
 	invocation  protocol.ID           // the last invocation id sent
 	invocations map[protocol.ID]*Call // by INVOCATION.Request: what the peer works on
-	regs        map[protocol.ID]struct{}
-	subs        map[protocol.ID]struct{}
-	unanswered  int        // commands the realm has not answered yet
-	held        []Delivery // what arrived before the answer that makes it deliverable
-	closing     bool       // GOODBYE was sent: only the peer's GOODBYE counts
-	over        bool
+	// What the peer has registered and subscribed, as of the realm's last answer. True
+	// means that it has given notice with UNREGISTER or UNSUBSCRIBE, unanswered yet.
+	regs, subs map[protocol.ID]bool
+	asked      uint64 // commands handed to the realm
+	answered   uint64 // those of them that it answered
+	// The unanswered ones among them that are REGISTER and SUBSCRIBE.
+	registering, subscribing int
+	held                     []heldDelivery // see Deliver
+	heldSize                 int            // in bytes
+	closing                  bool           // GOODBYE was sent: only the peer's GOODBYE counts
+	over                     bool
 
 	routes map[protocol.URI]route // what the snapshot says about the URIs in use
 	run    eventRun
@@ -96,6 +107,8 @@ const (
 	knowsTopic
 	// maxRoutes bounds the memory that a peer can occupy with ever new URIs.
 	maxRoutes = 512
+	// maxRouteURI does the same for long ones, which are not worth remembering.
+	maxRouteURI = 256
 )
 
 // NewSession returns the data plane for the peer.
@@ -206,79 +219,9 @@ func (s *Session) Leave(eff Effects) {
 		eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Error: protocol.ErrorCanceled})
 	}
 	s.calls, s.invocations, s.regs, s.subs, s.routes = nil, nil, nil, nil, nil
-	held := s.held
-	s.held, s.unanswered = nil, 0
+	s.answered, s.registering, s.subscribing = s.asked, 0, 0
 	s.closing = true
-	for i := range held {
-		s.Deliver(&held[i], eff)
-	}
-}
-
-// Deliver handles what another session or the realm has for this one.
-func (s *Session) Deliver(d *Delivery, eff Effects) {
-	if len(s.held) > 0 && (d.Kind == Invoke || d.Kind == EventRun) && s.hold(d) {
-		return // behind what is held back already: the order counts
-	}
-	switch d.Kind {
-	case Invoke:
-		s.invoke(d, eff)
-	case Interrupt:
-		s.interruptCallee(d, eff)
-	case Yielded:
-		s.answer(d, eff)
-	case CallFailed:
-		s.callFailed(d, eff)
-	case EventRun:
-		s.event(d, eff)
-	case Acknowledge:
-		s.acknowledge(d, eff)
-	case Revoke:
-		s.revoke(d, eff)
-	}
-}
-
-// hold keeps an early delivery back while an answer of the realm is under way,
-// which may be the one that has to come first (Basic Profile, "Ordering
-// Guarantees": REGISTERED before INVOCATION, SUBSCRIBED before EVENT).
-func (s *Session) hold(d *Delivery) bool {
-	if s.unanswered == 0 || s.closing || s.over {
-		return false
-	}
-	s.held = append(s.held, *d)
-	return true
-}
-
-// acknowledge passes on the realm's answer to a command, and then what waited for it.
-func (s *Session) acknowledge(d *Delivery, eff Effects) {
-	if s.closing || s.over {
-		return
-	}
-	s.unanswered--
-	switch m := d.Message.(type) {
-	case *protocol.Registered:
-		s.regs = addID(s.regs, m.Registration)
-	case *protocol.Subscribed:
-		s.subs = addID(s.subs, m.Subscription)
-	}
-	eff.Send(d.Message)
-	held := s.held
-	s.held = nil
-	for i := range held {
-		s.Deliver(&held[i], eff)
-	}
-}
-
-// revoke takes a registration away. Only peers that understand it are told
-// (Advanced Profile, "Registration Revocation").
-func (s *Session) revoke(d *Delivery, eff Effects) {
-	m, ok := d.Message.(*protocol.Unregistered)
-	if !ok || s.closing || s.over {
-		return
-	}
-	delete(s.regs, m.Details.ID)
-	if s.peer.supports(protocol.Callee, protocol.FeatureRegistrationRevocation) {
-		eff.Send(m)
-	}
+	s.release(eff)
 }
 
 // nextRequest checks a request id: they count up from 1 (Basic Profile, "IDs").
@@ -305,6 +248,33 @@ func (s *Session) refuse(t protocol.MessageType, id protocol.ID, uri protocol.UR
 	eff.Send(&out.failure)
 }
 
+// refuseLimit refuses a request because of a limit, and says which.
+func (s *Session) refuseLimit(t protocol.MessageType, id protocol.ID, limit string, eff Effects) {
+	out := s.outgoing()
+	out.failure = limitExceeded(t, id, limit)
+	eff.Send(&out.failure)
+}
+
+func limitExceeded(t protocol.MessageType, id protocol.ID, limit string) protocol.Error {
+	return protocol.Error{
+		RequestType: t, Request: id, Error: protocol.ErrorLimitExceeded,
+		Details: protocol.ErrorDetails{Extra: protocol.Dict{"message": limit}},
+	}
+}
+
+// limit returns which limit forbids one more entry for the URI, or "". name is that of
+// the limit for the entries, most its value, used how much of it is.
+func (s *Session) limit(uri protocol.URI, name string, most, used int) string {
+	switch {
+	case len(uri) > s.cfg.MaxURILength:
+		return fmt.Sprintf("MaxURILength is %d bytes", s.cfg.MaxURILength)
+	case used >= most:
+		return fmt.Sprintf("%s is %d", name, most)
+	default:
+		return ""
+	}
+}
+
 // outgoing returns the scratch space, which sessions that never talk do without.
 func (s *Session) outgoing() *outgoing {
 	if s.out == nil {
@@ -314,11 +284,14 @@ func (s *Session) outgoing() *outgoing {
 }
 
 func (s *Session) command(m protocol.Message, eff Effects) {
-	s.unanswered++
+	s.asked++
 	eff.Command(Command{From: s.peer, Message: m})
 }
 
 func (s *Session) remember(uri protocol.URI, r route) {
+	if len(uri) > maxRouteURI {
+		return
+	}
 	if s.routes == nil {
 		s.routes = make(map[protocol.URI]route)
 	}
@@ -326,14 +299,6 @@ func (s *Session) remember(uri protocol.URI, r route) {
 		clear(s.routes)
 	}
 	s.routes[uri] = r
-}
-
-func addID(set map[protocol.ID]struct{}, id protocol.ID) map[protocol.ID]struct{} {
-	if set == nil {
-		set = make(map[protocol.ID]struct{}, 1)
-	}
-	set[id] = struct{}{}
-	return set
 }
 
 // randomBelow and newPublication use the runtime's generator: neither an invocation

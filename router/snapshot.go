@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,7 @@ func (s *Snapshot) Procedure(uri protocol.URI) *Registration {
 func (s *Snapshot) Topic(uri protocol.URI) []*Subscription { return s.subscriptions.all(uri) }
 
 // Registration is a procedure or pattern and who serves it. Immutable, but for the
-// round robin cursor, which all versions of a registration share.
+// round robin cursor.
 type Registration struct {
 	ID      protocol.ID
 	URI     protocol.URI
@@ -60,9 +61,10 @@ func (r *Registration) pick(random func(n int) int) *Endpoint {
 	}
 }
 
-// cursorWithout returns a round robin cursor for the registration without its i-th
-// callee: the one whose turn it was is still next, so that nobody is skipped.
-func (r *Registration) cursorWithout(i int) *atomic.Uint64 {
+// cursorFor returns a round robin cursor for the registration without its i-th
+// callee, or with another one behind the last if there is no i-th: the one whose turn
+// it was is still next, so that nobody is skipped.
+func (r *Registration) cursorFor(i int) *atomic.Uint64 {
 	next := r.cursor.Load() % uint64(len(r.Callees))
 	if uint64(i) < next {
 		next--
@@ -113,7 +115,7 @@ func (s PeerSet) with(p *Peer) PeerSet {
 	if last == len(chunks) {
 		chunks = append(chunks, nil)
 	}
-	chunks[last] = append(chunks[last][:len(chunks[last]):len(chunks[last])], p)
+	chunks[last] = append(slices.Clip(chunks[last]), p)
 	return PeerSet{chunks: chunks, n: s.n + 1}
 }
 

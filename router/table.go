@@ -1,6 +1,7 @@
 package router
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ type table[T any] struct {
 
 // shape has one byte per component of a pattern: '0' for a literal, '1' for a
 // wildcard. Sorted ascending, the better match comes first: at the first component
-// where two patterns differ the literal wins (digest of the Advanced Profile,
+// where two patterns differ the literal wins (Advanced Profile,
 // "Pattern-based Registrations").
 type shape struct {
 	mask  string
@@ -48,6 +49,21 @@ func (t table[T]) tree(m protocol.Match) *iradix.Tree[T] {
 // get returns what is stored under exactly this URI and policy.
 func (t table[T]) get(uri protocol.URI, m protocol.Match) (T, bool) {
 	return t.tree(m).Get([]byte(uri))
+}
+
+// maxShapes bounds the shapes of each number of components, so that no peer can make
+// every lookup slow for all.
+const maxShapes = 128
+
+// admits reports whether there is room for the pattern's shape.
+func (t table[T]) admits(uri protocol.URI, m protocol.Match) bool {
+	if m != protocol.MatchWildcard {
+		return true
+	}
+	mask := shapeOf(uri)
+	shapes := t.shapes[len(mask)]
+	_, found := findShape(shapes, mask)
+	return found || len(shapes) < maxShapes
 }
 
 // with returns the table with v stored under (uri, m), replacing what was there.
@@ -154,15 +170,17 @@ func shapeOf(pattern protocol.URI) string {
 	return string(mask)
 }
 
+func findShape(shapes []shape, mask string) (int, bool) {
+	return slices.BinarySearchFunc(shapes, mask, func(s shape, m string) int { return strings.Compare(s.mask, m) })
+}
+
 // changeShape returns the shapes with n more patterns of the pattern's shape.
 func changeShape(shapes map[int][]shape, pattern protocol.URI, n int) map[int][]shape {
 	changed := make(map[int][]shape, len(shapes)+1)
-	for k, v := range shapes {
-		changed[k] = v
-	}
+	maps.Copy(changed, shapes)
 	mask := shapeOf(pattern)
 	list := slices.Clone(changed[len(mask)])
-	i, found := slices.BinarySearchFunc(list, mask, func(s shape, m string) int { return strings.Compare(s.mask, m) })
+	i, found := findShape(list, mask)
 	if !found {
 		list = slices.Insert(list, i, shape{mask: mask})
 	}

@@ -1,0 +1,267 @@
+package router
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// world is one realm and its sessions, wired together by queues. Nothing moves by
+// itself: each step takes the first item out of one queue, so that a test chooses the
+// interleaving.
+type world struct {
+	t       *testing.T
+	cfg     SessionConfig
+	realm   *Realm
+	snap    *Snapshot // what sessions route against
+	control []func()  // the realm's mailbox
+	replies []Reply   // handed out by Commit, not posted yet
+	sites   []*site   // in the order of joining
+	lose    func() bool
+	now     time.Time
+}
+
+// site is one session with its mailbox, and its Effects.
+type site struct {
+	w      *world
+	name   string
+	peer   *Peer
+	s      *Session
+	in     []func()                          // mailbox
+	gone   bool                              // others cannot reach it any more
+	closed bool                              // GOODBYE or ABORT was exchanged, or the link is lost
+	out    []func()                          // deliveries that are not posted yet
+	slow   bool                              // deliveries are posted by mail only, not by step
+	lost   []*Peer                           // gone peers that something was posted to
+	timers map[protocol.ID]time.Duration     // running
+	got    func(x *site, m protocol.Message) // what the peer receives
+}
+
+// firstSession is the id of the first session; the others follow.
+const firstSession protocol.ID = 101
+
+func newWorld(t *testing.T, cfg SessionConfig) *world {
+	t.Helper()
+	w := &world{t: t, cfg: cfg, realm: NewRealm(), now: time.Unix(1e9, 0)}
+	w.commit()
+	return w
+}
+
+// everything is what a peer announces that knows all this router knows.
+const everything = protocol.FeatureProgressiveCallResults | protocol.FeatureCallCanceling |
+	protocol.FeatureCallTimeout | protocol.FeatureRegistrationRevocation
+
+func rolesWith(f protocol.Features) protocol.Roles {
+	var r protocol.Roles
+	for _, role := range []protocol.Role{protocol.Publisher, protocol.Subscriber, protocol.Caller, protocol.Callee} {
+		r = r.With(role, f)
+	}
+	return r
+}
+
+// join adds a session with the peer's authid, authrole and roles.
+func (w *world) join(name string, p Peer) *site {
+	p.ID = firstSession + protocol.ID(len(w.sites))
+	p.Realm = "realm1"
+	x := &site{w: w, name: name, peer: &p, timers: make(map[protocol.ID]time.Duration)}
+	p.Handle = x
+	x.s = NewSession(x.peer, w.cfg)
+	w.sites = append(w.sites, x)
+	w.control = append(w.control, func() { w.realm.Join(x.peer) })
+	return x
+}
+
+func (w *world) site(name string) *site {
+	i := slices.IndexFunc(w.sites, func(x *site) bool { return x.name == name })
+	require.GreaterOrEqual(w.t, i, 0, "no session %q", name)
+	return w.sites[i]
+}
+
+// stepRealm has the realm handle its next message.
+func (w *world) stepRealm() bool {
+	ok := step(&w.control)
+	w.realm.checkInvariants(w.t)
+	return ok
+}
+
+// commit publishes what the realm changed; its answers are not posted yet.
+func (w *world) commit() {
+	snap, replies := w.realm.Commit()
+	if snap != nil {
+		w.snap = snap
+	}
+	w.replies = append(w.replies, replies...)
+}
+
+// postReply posts one committed answer.
+func (w *world) postReply() bool {
+	if len(w.replies) == 0 {
+		return false
+	}
+	r := w.replies[0]
+	w.replies = w.replies[1:]
+	to := r.To.Handle.(*site)
+	to.in = append(to.in, func() { to.s.Deliver(&r.Delivery, to) })
+	return true
+}
+
+// step has the session handle its next message.
+func (x *site) step() bool {
+	ok := step(&x.in)
+	if !x.slow {
+		x.mail()
+	}
+	x.s.checkInvariants(x.w.t)
+	return ok
+}
+
+func step(queue *[]func()) bool {
+	if len(*queue) == 0 {
+		return false
+	}
+	next := (*queue)[0]
+	*queue = (*queue)[1:]
+	next()
+	return true
+}
+
+// drain handles everything, the sessions in the order of joining.
+func (w *world) drain() {
+	for moved := true; moved; {
+		moved = false
+		for w.stepRealm() {
+			moved = true
+		}
+		w.commit()
+		for w.postReply() {
+			moved = true
+		}
+		for _, x := range w.sites {
+			for x.step() || x.mail() {
+				moved = true
+			}
+		}
+	}
+	w.checkAtRest()
+}
+
+// post has the peer send one batch of messages.
+func (x *site) post(batch ...protocol.Message) {
+	x.in = append(x.in, func() {
+		for _, m := range batch {
+			if x.closed {
+				return
+			}
+			x.s.Route(x.w.snap)
+			if x.s.Receive(m, x) != Continue {
+				x.leave()
+				x.closed = true
+			}
+		}
+		x.s.Flush(x)
+	})
+}
+
+// leave makes the session unreachable, as its actor does when it ends.
+func (x *site) leave() {
+	if x.gone {
+		return
+	}
+	x.gone = true
+	x.s.Leave(x)
+	x.w.control = append(x.w.control, func() { x.w.realm.Leave(x.peer) })
+}
+
+// disconnect is the end of the transport.
+func (x *site) disconnect() {
+	x.in = append(x.in, func() {
+		x.leave()
+		x.closed = true
+	})
+}
+
+// kick has the router close the session.
+func (x *site) kick(reason protocol.URI) {
+	x.in = append(x.in, func() {
+		if x.closed {
+			return
+		}
+		x.s.Goodbye(reason, "", x)
+		x.leave()
+	})
+}
+
+// expire lets the timer of a call run out.
+func (x *site) expire(request protocol.ID) {
+	x.in = append(x.in, func() {
+		if _, running := x.timers[request]; running {
+			delete(x.timers, request)
+			x.s.Expire(request, x)
+		}
+	})
+}
+
+// mail posts the deliveries, and fails the calls to peers that turned out to be gone.
+func (x *site) mail() bool {
+	n := len(x.out)
+	for step(&x.out) {
+	}
+	lost := x.lost
+	x.lost = nil
+	for _, p := range lost {
+		x.s.CalleeGone(p, x)
+	}
+	return n > 0
+}
+
+// Send implements Effects. Senders reuse m: got must not keep it.
+func (x *site) Send(m protocol.Message) {
+	require.False(x.w.t, x.closed, "%s is closed, and was sent %s", x.name, m.Type())
+	_, abort := m.(*protocol.Abort)
+	require.False(x.w.t, x.gone && !abort, "%s has left, and was sent %s", x.name, m.Type())
+	if x.got != nil {
+		x.got(x, m)
+	}
+}
+
+// SendEvents implements Effects.
+func (x *site) SendEvents(run *Events) {
+	require.NotEmpty(x.w.t, run.List)
+	for i := range run.List {
+		require.Equal(x.w.t, run.Subscription, run.List[i].Subscription)
+		x.Send(&run.List[i])
+	}
+}
+
+// Deliver implements Effects: who posts to a peer that is gone gets to know it, and
+// the item may or may not be looked at.
+func (x *site) Deliver(to *Peer, d Delivery) {
+	y := to.Handle.(*site)
+	x.out = append(x.out, func() {
+		if y.gone {
+			x.lost = append(x.lost, to)
+			if x.w.lose != nil && x.w.lose() {
+				return
+			}
+		}
+		y.in = append(y.in, func() { y.s.Deliver(&d, y) })
+	})
+}
+
+// Command implements Effects.
+func (x *site) Command(c Command) {
+	x.w.control = append(x.w.control, func() { x.w.realm.Apply(x.w.now, c) })
+}
+
+// StartTimer implements Effects.
+func (x *site) StartTimer(request protocol.ID, after time.Duration) {
+	require.NotContains(x.w.t, x.timers, request, "%s: the timer of call %d is running", x.name, request)
+	x.timers[request] = after
+}
+
+// StopTimer implements Effects.
+func (x *site) StopTimer(request protocol.ID) { delete(x.timers, request) }
