@@ -1,0 +1,78 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// discard is a shell that does nothing.
+type discard struct{ player }
+
+func (*discard) Send(protocol.Message) error { return nil }
+func (*discard) Joined(*Session)             {}
+func (*discard) Release(any, error)          {}
+func (*discard) Invoke(any, *Invocation)     {}
+
+func joined(tb testing.TB) *Machine {
+	tb.Helper()
+	fx := &discard{}
+	m := New(Config{Poster: fx, Serializer: protocol.MessagePack}, fx)
+	m.Start(time.Time{})
+	m.Receive(time.Time{}, &protocol.Welcome{Session: 7})
+	require.NotNil(tb, m.Session())
+	return m
+}
+
+// callOnce is the machine's part of a call.
+func callOnce(m *Machine, c *callCommand, res *protocol.Result) {
+	m.Do(time.Time{}, c)
+	res.Request = c.msg.Request
+	m.Receive(time.Time{}, res)
+	<-c.ready
+}
+
+func TestMachineCallAllocates(t *testing.T) {
+	m := joined(t)
+	c, res := m.sess.getCall("com.x"), &protocol.Result{}
+	require.Zero(t, testing.AllocsPerRun(1000, func() { callOnce(m, c, res) }))
+}
+
+func BenchmarkMachineCall(b *testing.B) {
+	m := joined(b)
+	c, res := m.sess.getCall("com.x"), &protocol.Result{}
+	b.ReportAllocs()
+	for b.Loop() {
+		callOnce(m, c, res)
+	}
+}
+
+func BenchmarkMachineServe(b *testing.B) {
+	m := joined(b)
+	m.registrations[1] = &registration{uri: "com.x"}
+	msg := &protocol.Invocation{Registration: 1}
+	b.ReportAllocs()
+	for b.Loop() {
+		msg.Request++
+		m.Receive(time.Time{}, msg)
+		m.serving[msg.Request].do(m)
+	}
+}
+
+func BenchmarkTypedHandler(b *testing.B) {
+	m := joined(b)
+	h, err := CompileHandler(func(x, y int) int { return x + y })
+	require.NoError(b, err)
+	p, _, err := encodeValues(nil, protocol.MessagePack, values{args: []any{2, 3}})
+	require.NoError(b, err)
+	inv := newInvocation(m.sess, &registration{uri: "com.x"}, &protocol.Invocation{Request: 1, Payload: p})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := h(inv.Context(), inv); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

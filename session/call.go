@@ -1,0 +1,298 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+var (
+	errProgressLimit = fmt.Errorf("progressive results of more than %d MiB are waiting for OnProgress", maxQueued>>20)
+	errChunkLimit    = fmt.Errorf("arguments of more than %d MiB are waiting for the handler", maxQueued>>20)
+	errCallTimeout   = errors.New("no answer in time")
+)
+
+// keepBuffer is the largest buffer that goes back to a pool with its command.
+const keepBuffer = 64 << 10
+
+// getCall returns a command from the session's pool. The pool is not shared by sessions because
+// of the channel in it: one that was made in a testing/synctest bubble must stay there.
+func (s *Session) getCall(procedure protocol.URI) *callCommand {
+	c, ok := s.calls.Get().(*callCommand)
+	if !ok {
+		c = &callCommand{ready: make(chan struct{}, 1)}
+	}
+	c.sess, c.msg.Procedure = s, procedure
+	return c
+}
+
+// put takes a command back whose answer was received: nobody else refers to it.
+func (c *callCommand) put() {
+	out := c.out[:0]
+	if c.sess.shared || cap(out) > keepBuffer {
+		out = nil
+	}
+	s := c.sess
+	*c = callCommand{ready: c.ready, out: out}
+	s.calls.Put(c)
+}
+
+// Result is the answer of a call. It may be read concurrently.
+type Result struct {
+	data
+	// Details are the details of the RESULT.
+	Details protocol.ResultDetails
+}
+
+// Call calls a procedure and waits for its result.
+//
+//	res, err := s.Call(ctx, "com.myapp.add2", session.Args(2, 3))
+//
+// It returns an [*Error] if the callee or the router answers with one, an [*EndedError] if the
+// session ends first, and the error of ctx if that is done first: the call is then canceled, see
+// [OnCancel]. A deadline of ctx stays on this side, see [Timeout] for one that the router knows.
+// Values that cannot be encoded fail with protocol.ErrorInvalidPayload, a call that is larger
+// than the router accepts with protocol.ErrorPayloadSizeExceeded; neither harms the session.
+func (s *Session) Call(ctx context.Context, procedure string, opts ...CallOption) (*Result, error) {
+	spec := callSpec{}
+	for _, o := range opts {
+		o.applyCall(&spec)
+	}
+	c, err := s.call(ctx, procedure, &spec)
+	if err != nil {
+		return nil, s.wrap("call", protocol.URI(procedure), err)
+	}
+	res := &Result{Details: c.details, data: data{c.payload.Clone()}}
+	c.put()
+	return res, nil
+}
+
+// Call calls a procedure with positional values and returns the first positional value of the
+// result as a T. It fails like [Session.Call], and with protocol.ErrorInvalidArgument if the result
+// has no positional value, or none that T can hold. With struct{} as T the result is ignored.
+//
+//	sum, err := session.Call[int](ctx, s, "com.myapp.add2", 2, 3)
+func Call[T any](ctx context.Context, s *Session, procedure string, args ...any) (T, error) {
+	var v T
+	spec := callSpec{values: values{args: args}}
+	c, err := s.call(ctx, procedure, &spec)
+	if err != nil {
+		return v, s.wrap("call", protocol.URI(procedure), err)
+	}
+	if err = decodeFirst(c.payload, &v); err != nil {
+		err = s.wrap("call", protocol.URI(procedure), fmt.Errorf("result: %w", err))
+	}
+	c.put()
+	return v, err
+}
+
+// As turns the answer of a verb into a T as [Call] does, for calls with options:
+//
+//	hits, err := session.As[[]Hit](s.Call(ctx, "com.myapp.search", session.Timeout(time.Second)))
+func As[T any](res *Result, err error) (T, error) {
+	var v T
+	if err != nil {
+		return v, err
+	}
+	if err := decodeFirst(res.Payload, &v); err != nil {
+		return v, fmt.Errorf("session: result: %w", err)
+	}
+	return v, nil
+}
+
+// call makes the call and returns its command with the answer in it, or an error.
+func (s *Session) call(ctx context.Context, procedure string, spec *callSpec) (*callCommand, error) {
+	c, err := s.newCall(procedure, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.poster.Await(ctx, c.msg.Payload.Size()); err != nil {
+		c.put() // nobody has seen it yet
+		return nil, err
+	}
+	s.poster.Post(c)
+	return s.finish(ctx, c, spec)
+}
+
+// newCall encodes a call, on the goroutine of the caller.
+func (s *Session) newCall(procedure string, spec *callSpec) (*callCommand, error) {
+	uri := protocol.URI(procedure)
+	if spec.err != nil {
+		return nil, newLocal(protocol.ErrorInvalidArgument, spec.err)
+	}
+	if err := checkExact(uri, true); err != nil {
+		return nil, err
+	}
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	c := s.getCall(uri)
+	c.msg.Options = spec.options
+	var err error
+	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, spec.values); err != nil {
+		c.put()
+		return nil, err
+	}
+	if spec.onProgress != nil {
+		c.progress = &progressQueue{wake: make(chan struct{}, 1)}
+	}
+	return c, nil
+}
+
+// finish waits for the answer of a posted call.
+func (s *Session) finish(ctx context.Context, c *callCommand, spec *callSpec) (*callCommand, error) {
+	ctx, stop := s.enforce(ctx, spec)
+	defer stop()
+	if err := s.await(ctx, c, spec); err != nil {
+		return nil, err // given up: the command belongs to the machine and is not used again
+	}
+	switch {
+	case c.err != nil:
+		err := c.err
+		c.put()
+		return nil, err
+	case c.uri != "":
+		err := remoteError(c.uri, c.payload.Clone())
+		c.put()
+		return nil, err
+	}
+	return c, nil
+}
+
+// enforce arms a timer of this side if the router does not know call timeouts.
+func (s *Session) enforce(ctx context.Context, spec *callSpec) (context.Context, context.CancelFunc) {
+	if spec.options.Timeout == 0 || s.details.Roles.Supports(protocol.Dealer, protocol.FeatureCallTimeout) {
+		return ctx, func() {}
+	}
+	d := time.Duration(min(spec.options.Timeout, uint64(maxTimeout/time.Millisecond))) * time.Millisecond
+	return context.WithTimeoutCause(ctx, d, newLocal(protocol.ErrorTimeout, errCallTimeout))
+}
+
+// maxTimeout keeps a timeout in milliseconds from overflowing a time.Duration.
+const maxTimeout = 1<<63 - 1
+
+// await returns nil when the answer is in c, and otherwise why it is not waited for any longer.
+func (s *Session) await(ctx context.Context, c *callCommand, spec *callSpec) error {
+	done := ctx.Done()
+	var wake chan struct{}
+	if c.progress != nil {
+		wake = c.progress.wake
+	}
+	for {
+		select {
+		case <-c.ready:
+			c.drain(spec)
+			return nil
+		case <-wake:
+			c.drain(spec)
+		case <-done:
+			if spec.cancel == protocol.CancelKill {
+				s.poster.Post(&cancelCommand{call: c, mode: spec.cancel})
+				done = nil
+				continue
+			}
+			return s.giveUp(ctx, c, spec)
+		case <-s.done:
+			select {
+			case <-c.ready:
+				c.drain(spec)
+				return nil
+			default:
+				return s.err
+			}
+		}
+	}
+}
+
+func (s *Session) giveUp(ctx context.Context, c *callCommand, spec *callSpec) error {
+	mode := spec.cancel
+	if mode == "" {
+		mode = protocol.CancelKillNoWait
+	}
+	s.poster.Post(&cancelCommand{call: c, mode: mode})
+	var local *Error
+	if cause := context.Cause(ctx); errors.As(cause, &local) && errors.Is(cause, errCallTimeout) {
+		return local // the timeout that the router did not enforce
+	}
+	return ctx.Err()
+}
+
+func (c *callCommand) drain(spec *callSpec) {
+	if c.progress == nil {
+		return
+	}
+	for _, res := range c.progress.take() {
+		spec.onProgress(res)
+	}
+}
+
+// CallStream is a call whose arguments are sent in several chunks ("Progressive Call
+// Invocations"). It is used by one goroutine at a time, and must be closed.
+type CallStream struct {
+	s    *Session
+	c    *callCommand
+	spec callSpec
+}
+
+// OpenCall calls a procedure and sends the first chunk of its arguments; [CallStream.Send] sends
+// more and [CallStream.Close] the last. Options apply to the call as a whole. It fails with
+// protocol.ErrorFeatureNotSupported if the router does not announce progressive call invocations.
+func (s *Session) OpenCall(ctx context.Context, procedure string, opts ...CallOption) (*CallStream, error) {
+	st := &CallStream{s: s}
+	for _, o := range opts {
+		o.applyCall(&st.spec)
+	}
+	if !s.details.Roles.Supports(protocol.Dealer, protocol.FeatureProgressiveCallInvocations) {
+		err := newLocal(protocol.ErrorFeatureNotSupported, errors.New("the router does not announce progressive call invocations"))
+		return nil, s.wrap("call", protocol.URI(procedure), err)
+	}
+	st.spec.options.Progress = true
+	c, err := s.newCall(procedure, &st.spec)
+	if err == nil {
+		err = s.poster.Await(ctx, c.msg.Payload.Size())
+	}
+	if err != nil {
+		return nil, s.wrap("call", protocol.URI(procedure), err)
+	}
+	st.c = c
+	s.poster.Post(c)
+	return st, nil
+}
+
+// Send sends positional values as a further chunk. It does not wait for the callee. An answer
+// that ends the call early is reported by Close; progressive results that have come are handed to
+// OnProgress.
+func (st *CallStream) Send(ctx context.Context, args ...any) error {
+	st.c.drain(&st.spec)
+	return st.s.wrap("call", st.c.msg.Procedure, st.send(ctx, true, args))
+}
+
+func (st *CallStream) send(ctx context.Context, more bool, args []any) error {
+	payload, _, err := encodeValues(nil, st.s.details.Serializer, values{args: args})
+	if err != nil {
+		return err
+	}
+	if err := st.s.poster.Await(ctx, payload.Size()); err != nil {
+		return err
+	}
+	st.s.poster.Post(&chunkCommand{call: st.c, payload: payload, more: more})
+	return nil
+}
+
+// Close sends positional values as the last chunk and waits for the result. It fails like
+// [Session.Call]; if the last chunk cannot be sent, the call is canceled.
+func (st *CallStream) Close(ctx context.Context, args ...any) (*Result, error) {
+	uri := st.c.msg.Procedure
+	if err := st.send(ctx, false, args); err != nil {
+		st.s.poster.Post(&cancelCommand{call: st.c, mode: protocol.CancelKillNoWait})
+		return nil, st.s.wrap("call", uri, err)
+	}
+	c, err := st.s.finish(ctx, st.c, &st.spec)
+	if err != nil {
+		return nil, st.s.wrap("call", uri, err)
+	}
+	return &Result{Details: c.details, data: data{c.payload}}, nil // a stream's command is not pooled
+}

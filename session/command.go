@@ -1,0 +1,90 @@
+package session
+
+import (
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// Command is what a handle, a handler or an actor wants of a session. It is made by this package,
+// posted to whoever owns the machine, and handed to Machine.Do.
+type Command interface {
+	// Reject answers the command without a machine. The owner of a machine calls it for commands
+	// that come while there is none.
+	Reject(err error)
+
+	owner() *Session // nil: whatever session there is
+	do(m *Machine)
+}
+
+// request is a command that waits for the router's answer.
+type request interface {
+	Command
+	kind() protocol.MessageType
+	refused(m *Machine, msg *protocol.Error)
+}
+
+// ack is the waiting side of a command that is answered by an identifier or an error.
+type ack struct {
+	ready chan struct{} // capacity 1, nil if reply is used
+	reply func(protocol.ID, error)
+	id    protocol.ID
+	err   error
+}
+
+func newAck() ack { return ack{ready: make(chan struct{}, 1)} }
+
+// settle answers the command. It is called once.
+func (a *ack) settle(id protocol.ID, err error) {
+	a.id, a.err = id, err
+	switch {
+	case a.reply != nil:
+		a.reply(id, err)
+	case a.ready != nil:
+		a.ready <- struct{}{}
+	}
+}
+
+func (a *ack) Reject(err error) { a.settle(0, err) }
+
+func (a *ack) refused(_ *Machine, msg *protocol.Error) {
+	a.settle(0, remoteError(msg.Error, msg.Payload.Clone()))
+}
+
+// leaveCommand asks for the closing handshake.
+type leaveCommand struct {
+	ack
+	sess    *Session
+	reason  protocol.URI
+	message string
+}
+
+// NewLeave returns a command that ends the session, or the attempt to join one, with a GOODBYE
+// that names the reason. reply is called when it is over, with nil unless the router was silent.
+func NewLeave(reason protocol.URI, message string, reply func(error)) Command {
+	c := &leaveCommand{reason: reason, message: message}
+	c.reply = func(_ protocol.ID, err error) { reply(err) }
+	return c
+}
+
+func (c *leaveCommand) owner() *Session { return c.sess }
+func (c *leaveCommand) do(*Machine)     {} // Machine.Do takes it in any state
+
+// NewCall returns a command that calls a procedure. reply is called with each result, progressive
+// ones included if the options ask for them, or with an error; never after the final one.
+func NewCall(procedure protocol.URI, opts protocol.CallOptions, payload protocol.Payload, reply func(*protocol.Result, error)) Command {
+	return &callCommand{msg: protocol.Call{Procedure: procedure, Options: opts, Payload: payload}, reply: reply}
+}
+
+// NewCancel returns a command that cancels a call made by NewCall. Except in mode kill the call is
+// answered at once, with protocol.ErrorCanceled.
+func NewCancel(call Command, mode protocol.CancelMode) Command {
+	c, _ := call.(*callCommand)
+	return &cancelCommand{call: c, mode: mode}
+}
+
+// NewPublish returns a command that publishes an event. reply is called with the identifier of the
+// publication if the options ask for an acknowledgement, and with zero once it is sent if not.
+func NewPublish(topic protocol.URI, opts protocol.PublishOptions, payload protocol.Payload, reply func(protocol.ID, error)) Command {
+	c := &publishCommand{msg: protocol.Publish{Topic: topic, Options: opts, Payload: payload}}
+	c.reply = reply
+	return c
+}

@@ -1,0 +1,264 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// errAnswered says that an invocation has its final answer.
+var errAnswered = errors.New("the invocation has been answered")
+
+// Reply is what a handler answers beyond a plain value: several positional values, keyword
+// values, or a payload in passthru mode. The zero value answers nothing, successfully.
+type Reply struct {
+	// Args are the positional values.
+	Args []any
+	// KwArgs are the keyword values: a map with string keys or a struct, nil is absent.
+	KwArgs any
+	// Passthru announces an opaque payload, see the option Passthru.
+	Passthru *protocol.Passthru
+}
+
+// Invocation is a call that this session serves. Handlers read it and answer by returning; the
+// methods that answer are for those who cannot return, such as actors. Reading and answering are
+// safe from any goroutine, Next belongs to one at a time.
+type Invocation struct {
+	data
+	// Details are the details of the INVOCATION: who calls, if that is disclosed, which procedure
+	// of a pattern is meant, whether progressive results are welcome. They are read-only.
+	Details protocol.InvocationDetails
+
+	request      protocol.ID
+	registration protocol.ID
+	procedure    protocol.URI
+	sess         *Session
+	ctx          lifetime
+	chunks       chunkQueue
+	inputDone    bool // the machine's: the last chunk has come
+
+	answered      atomic.Bool
+	answer        protocol.YieldOptions
+	answerPayload protocol.Payload
+	failure       protocol.URI
+	buf           [48]byte // memory of a small payload
+}
+
+func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Invocation {
+	inv := &Invocation{
+		Details: msg.Details, request: msg.Request, registration: msg.Registration,
+		procedure: reg.uri, sess: s, inputDone: !msg.Details.Progress,
+	}
+	if msg.Details.Procedure != "" {
+		inv.procedure = msg.Details.Procedure
+	}
+	inv.Payload = copyPayload(inv.buf[:0], msg.Payload)
+	inv.ctx.parent = s.ctx
+	return inv
+}
+
+// copyPayload copies a payload into buf if it fits: a short one would keep a whole slab of
+// messages alive as long as the handler runs.
+func copyPayload(buf []byte, p protocol.Payload) protocol.Payload {
+	if p.Size() > cap(buf) {
+		return p
+	}
+	c := protocol.Payload{Serializer: p.Serializer}
+	buf = append(append(buf, p.Args...), p.KwArgs...)
+	if n := len(p.Args); p.Args != nil {
+		c.Args = buf[:n:n]
+	}
+	if p.KwArgs != nil {
+		c.KwArgs = buf[len(p.Args):]
+	}
+	return c
+}
+
+// Procedure returns the URI that was called. For a pattern registration that is what the router
+// says, for any other it is the URI that was registered.
+func (inv *Invocation) Procedure() protocol.URI { return inv.procedure }
+
+// Request returns the identifier of the invocation, unique within its session.
+func (inv *Invocation) Request() protocol.ID { return inv.request }
+
+// Registration returns the identifier of the registration.
+func (inv *Invocation) Registration() protocol.ID { return inv.registration }
+
+// Session returns the session that serves the call.
+func (inv *Invocation) Session() *Session { return inv.sess }
+
+// Context returns the context of the invocation: it ends when the caller cancels the call, when
+// the session ends, and with the answer; Reason says which. It is the context that a handler
+// gets, except for the call timeout, see [ForwardTimeout].
+func (inv *Invocation) Context() context.Context { return &inv.ctx }
+
+// Reason returns nil while the invocation is wanted, and then why it is not: an [*Error] with
+// protocol.ErrorCanceled, an [*EndedError], or that it has been answered.
+func (inv *Invocation) Reason() error { return inv.ctx.reason() }
+
+// Interrupt ends the context of the invocation. It is for the owner of the machine.
+func (inv *Invocation) Interrupt(reason error) { inv.ctx.end(reason) }
+
+// Progress sends a progressive result with these positional values. It does nothing if the caller
+// did not ask for any (Details.ReceiveProgress). It waits while a slow router leaves too much
+// data unread, no longer than ctx allows, and fails when the invocation has ended.
+func (inv *Invocation) Progress(ctx context.Context, args ...any) error {
+	return inv.Yield(ctx, Reply{Args: args})
+}
+
+// Yield is Progress for a result with keyword values.
+func (inv *Invocation) Yield(ctx context.Context, r Reply) error {
+	if !inv.Details.ReceiveProgress {
+		return nil
+	}
+	if inv.answered.Load() {
+		return inv.sess.wrap("progress", inv.procedure, errAnswered)
+	}
+	if reason := inv.ctx.reason(); reason != nil {
+		return inv.sess.wrap("progress", inv.procedure, reason)
+	}
+	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, values{r.Args, r.KwArgs})
+	if err == nil {
+		err = inv.sess.poster.Await(ctx, payload.Size())
+	}
+	if err != nil {
+		return inv.sess.wrap("progress", inv.procedure, err)
+	}
+	inv.sess.poster.Post(&yieldCommand{
+		inv: inv, payload: payload, options: protocol.YieldOptions{Progress: true, Passthru: r.Passthru},
+	})
+	return nil
+}
+
+// Next waits for the next chunk of a call whose arguments come in several, and makes it what
+// Args, KwArgs and Decode return. It reports false after the last chunk, and fails if the
+// invocation or ctx ends first. The first chunk is there from the start.
+func (inv *Invocation) Next(ctx context.Context) (bool, error) {
+	return inv.chunks.next(ctx, inv)
+}
+
+// Respond answers the invocation. It reports whether this was the first answer: later ones are
+// ignored. A reply that cannot be encoded becomes an error for the caller.
+func (inv *Invocation) Respond(r Reply) bool {
+	if !inv.answered.CompareAndSwap(false, true) {
+		return false
+	}
+	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, values{r.Args, r.KwArgs})
+	if err != nil {
+		inv.setFailure(err)
+	} else {
+		inv.answer.Passthru = r.Passthru
+		inv.answerPayload = payload
+	}
+	inv.post()
+	return true
+}
+
+// Fail answers the invocation with an error, which the component's ErrorMap translates; without
+// a URI of its own it is sent as protocol.ErrorRuntime with its text. An error that matches the
+// context error of an interrupted invocation is sent as protocol.ErrorCanceled. It reports
+// whether this was the first answer, like Respond.
+func (inv *Invocation) Fail(err error) bool {
+	if !inv.answered.CompareAndSwap(false, true) {
+		return false
+	}
+	inv.setFailure(err)
+	inv.post()
+	return true
+}
+
+// Answer answers the invocation with what a handler returned.
+func (inv *Invocation) Answer(r Reply, err error) bool {
+	if err != nil {
+		return inv.Fail(err)
+	}
+	return inv.Respond(r)
+}
+
+func (inv *Invocation) setFailure(err error) {
+	if reason := inv.ctx.reason(); reason != nil && isContextError(err) {
+		err = reason
+	}
+	e := inv.sess.errors.toWire(err)
+	payload, encErr := encodeError(inv.sess.details.Serializer, e)
+	if encErr != nil {
+		e = asError(encErr)
+		payload, _ = encodeError(inv.sess.details.Serializer, e) // a text can always be encoded
+	}
+	inv.failure, inv.answerPayload = e.URI, payload
+}
+
+// post hands the answered invocation to the machine, as the command that it is.
+func (inv *Invocation) post() {
+	inv.sess.poster.Post(inv)
+	inv.ctx.end(errAnswered)
+}
+
+// Reject implements Command: the caller of a session that has ended is answered by the router.
+func (inv *Invocation) Reject(error) {}
+
+func (inv *Invocation) owner() *Session { return inv.sess }
+
+func isContextError(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// chunkQueue keeps chunks of arguments until the handler takes them.
+type chunkQueue struct {
+	mu    sync.Mutex
+	items []*protocol.Invocation
+	size  int
+	wake  chan struct{} // made by the handler that waits
+}
+
+func (q *chunkQueue) add(msg *protocol.Invocation) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := msg.Payload.Size() + queuedItem
+	if q.size+n > maxQueued {
+		return false
+	}
+	q.size += n
+	chunk := *msg
+	chunk.Payload = msg.Payload.Clone()
+	q.items = append(q.items, &chunk)
+	if q.wake != nil {
+		close(q.wake)
+		q.wake = nil
+	}
+	return true
+}
+
+func (q *chunkQueue) next(ctx context.Context, inv *Invocation) (bool, error) {
+	for {
+		q.mu.Lock()
+		if len(q.items) > 0 {
+			chunk := q.items[0]
+			q.items[0] = nil
+			q.items = q.items[1:]
+			q.size -= chunk.Payload.Size() + queuedItem
+			q.mu.Unlock()
+			inv.Payload, inv.Details.Progress = chunk.Payload, chunk.Details.Progress
+			return true, nil
+		}
+		if !inv.Details.Progress {
+			q.mu.Unlock()
+			return false, nil
+		}
+		if q.wake == nil {
+			q.wake = make(chan struct{})
+		}
+		wake := q.wake
+		q.mu.Unlock()
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-inv.ctx.Done():
+			return false, inv.ctx.reason()
+		}
+	}
+}
