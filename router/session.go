@@ -224,6 +224,74 @@ func (s *Session) Leave(eff Effects) {
 	s.release(eff)
 }
 
+// acknowledge passes on the realm's answer to a command, and then what waited for it.
+// Between its answers, the session knows exactly what the realm knows of its peer.
+func (s *Session) acknowledge(d *Delivery, eff Effects) {
+	if s.closing || s.over {
+		return
+	}
+	s.answered++
+	switch m := d.Message.(type) {
+	case *protocol.Registered:
+		s.registering--
+		s.regs = addID(s.regs, m.Registration)
+	case *protocol.Subscribed:
+		s.subscribing--
+		s.subs = addID(s.subs, m.Subscription)
+	case *protocol.Unregistered:
+		delete(s.regs, m.Details.ID)
+	case *protocol.Unsubscribed:
+		delete(s.subs, m.Details.ID)
+	case *protocol.Error:
+		switch m.RequestType {
+		case protocol.TypeRegister:
+			s.registering--
+		case protocol.TypeSubscribe:
+			s.subscribing--
+		default: // notice of what was revoked in the meantime
+		}
+	default: // realms send no other
+	}
+	eff.Send(d.Message)
+	s.release(eff)
+}
+
+// revoke takes a registration away. Only peers that understand it are told
+// (Advanced Profile, "Registration Revocation").
+func (s *Session) revoke(d *Delivery, eff Effects) {
+	m, ok := d.Message.(*protocol.Unregistered)
+	if !ok || s.closing || s.over {
+		return
+	}
+	delete(s.regs, m.Details.ID)
+	if s.peer.asCallee(protocol.FeatureRegistrationRevocation) {
+		eff.Send(m)
+	}
+}
+
+// addID adds what the peer has now. That it has given notice already, for a
+// subscription that it asked for twice, stays so.
+func addID(set map[protocol.ID]bool, id protocol.ID) map[protocol.ID]bool {
+	if set == nil {
+		set = make(map[protocol.ID]bool, 1)
+	}
+	if _, known := set[id]; !known {
+		set[id] = false
+	}
+	return set
+}
+
+// giveNotice reports whether the peer has id and did not end it yet, which it does
+// now. Nobody can end in good faith what the realm has not answered.
+func giveNotice(set map[protocol.ID]bool, id protocol.ID) bool {
+	ending, known := set[id]
+	if !known || ending {
+		return false
+	}
+	set[id] = true
+	return true
+}
+
 // nextRequest checks a request id: they count up from 1 (Basic Profile, "IDs").
 func (s *Session) nextRequest(t protocol.MessageType, id protocol.ID) error {
 	want := s.watermark.Next()
