@@ -12,8 +12,9 @@ const (
 // buffer holds frames on their way out. It has one owner at a time: session actor,
 // transport actor, pool.
 type buffer struct {
-	b   []byte
-	off int // bytes already written
+	b    []byte
+	off  int  // bytes already written
+	owed bool // there is something besides events in it
 }
 
 var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, bufferSize)} }} //nolint:gochecknoglobals // a pool serves the whole process
@@ -25,7 +26,7 @@ func (b *buffer) free() {
 	if cap(b.b) > flushSize+bufferSize {
 		return
 	}
-	b.b, b.off = b.b[:0], 0
+	*b = buffer{b: b.b[:0]}
 	buffers.Put(b)
 }
 

@@ -17,6 +17,11 @@ type peerHandle struct {
 	// variant is the index of Events.Encoded that suits the connection; -1 takes the
 	// messages themselves.
 	variant int
+	// slow is what happens to events when the peer does not keep up.
+	slow SlowConsumerPolicy
+	// later says that the connection carried another session before: events for this
+	// one come as *peerEvents, so that they are not taken for those of the other.
+	later bool
 	// gone is set when the session has ended, before its actor stops looking at its
 	// mailbox. Who posts looks at it afterwards: see routerSession.post.
 	gone atomic.Bool
@@ -24,6 +29,35 @@ type peerHandle struct {
 
 func handleOf(p *router.Peer) *peerHandle {
 	return p.Handle.(*peerHandle) //nolint:forcetypeassert,errcheck // every peer of a router actor has one
+}
+
+// peerEvents is a run of events together with the session it is for.
+type peerEvents struct {
+	to  *router.Peer
+	run *router.Events
+}
+
+// postEvents hands a run to the session, counted until deliverEvents.
+func (h *peerHandle) postEvents(host *Host, to *router.Peer, run *router.Events) {
+	n := int64(run.Size())
+	if h.slow != SlowDisconnect {
+		h.flow.events.Add(n)
+	}
+	h.flow.queued.Add(n)
+	if h.later {
+		host.send(h.pid, &peerEvents{to: to, run: run})
+		return
+	}
+	host.send(h.pid, run)
+}
+
+// uncount takes a run that postEvents counted out of the counts.
+func (h *peerHandle) uncount(run *router.Events) {
+	n := int64(run.Size())
+	h.flow.queued.Add(-n)
+	if h.slow != SlowDisconnect {
+		h.flow.events.Add(-n)
+	}
 }
 
 // deliveries is what one turn of an actor has for one session, on its way to that

@@ -10,7 +10,7 @@ var errFlowClosed = errors.New("actors: connection is closing")
 
 // inflow bounds what a reader has handed to its session and what the session has not
 // handled yet. The reader waits when it is too much; the kernel, and then the peer,
-// wait with it.
+// wait with it. The sending end of a pipe looks at the inflow of the other end.
 type inflow struct {
 	pending atomic.Int64
 	paused  atomic.Bool
@@ -27,7 +27,7 @@ func newInflow(limit int64) *inflow {
 // take counts n bytes as handed over.
 func (f *inflow) take(n int) { f.pending.Add(int64(n)) }
 
-// wait returns when the reader may go on reading. Only the reader calls it.
+// wait returns when the reader may go on reading. Only one goroutine may call it.
 func (f *inflow) wait() error {
 	for f.blocked() {
 		f.waiting.Store(true)
@@ -71,9 +71,28 @@ func (f *inflow) rouse() {
 }
 
 // outflow counts the bytes that are queued for one connection: in mailboxes, counted
-// when posted, and in the transport actor until the kernel has taken them.
+// when posted, and in the transport actor until the kernel has taken them. The zero
+// value is ready to use.
 type outflow struct {
 	queued  atomic.Int64
-	overrun atomic.Bool // the hard mark was passed: the peer is a slow consumer
-	dead    atomic.Bool // the connection is over: what is queued does not count
+	events  atomic.Int64 // of these, events that the realm's policy lets us drop
+	since   atomic.Int64 // when a router found too much queued for the first time; 0: it is not
+	overrun atomic.Bool  // the hard mark was passed: the peer is a slow consumer
+	dead    atomic.Bool  // the connection is over: what is queued does not count
+	patient atomic.Bool  // a peer that reads nothing is kept as long as only events wait
+	// pipe is the inflow of the other end of a pipe, once it is known: what was handed
+	// over there and is not handled yet counts as queued here.
+	pipe atomic.Pointer[inflow]
 }
+
+// level is how many bytes are queued, at both ends of a pipe.
+func (f *outflow) level() int64 {
+	n := f.queued.Load()
+	if in := f.pipe.Load(); in != nil {
+		n += in.pending.Load()
+	}
+	return n
+}
+
+// owed is the part of level that must not be dropped.
+func (f *outflow) owed() int64 { return f.level() - f.events.Load() }

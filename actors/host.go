@@ -89,9 +89,22 @@ func (h *Host) lowProps(producer actor.Producer) *actor.Props {
 	return h.props(producer, actor.WithDispatcher(h.dispatcher.Low()))
 }
 
+// failing is an actor that deals with its own panics: it goes on, or ends itself in
+// order. Its failed method is called in place of the supervisor.
+type failing interface {
+	actor.Actor
+	failed(ctx actor.Context, err *supervisor.PanicError)
+}
+
 // guarded wraps the actors of a producer so that a panic keeps its stack.
 func guarded(producer actor.Producer) actor.Producer {
-	return func() actor.Actor { return &guardedActor{inner: producer()} }
+	return func() actor.Actor {
+		inner := producer()
+		if f, ok := inner.(failing); ok {
+			return &containedActor{inner: f}
+		}
+		return &guardedActor{inner: inner}
+	}
 }
 
 // guardedActor turns a panic into a *supervisor.PanicError with the stack, which is
@@ -108,6 +121,31 @@ func rethrow() {
 	if v := recover(); v != nil {
 		panic(supervisor.NewPanicError(v))
 	}
+}
+
+// containedActor hands a panic to the actor itself. Nothing panics beyond it: an
+// actor that panicked while stopping would never be stopped.
+type containedActor struct{ inner failing }
+
+// Receive passes the message on.
+func (c *containedActor) Receive(ctx actor.Context) {
+	defer func() {
+		if v := recover(); v != nil {
+			err := supervisor.NewPanicError(v)
+			_ = safely(func() error { c.inner.failed(ctx, err); return nil }) // a second panic adds nothing
+		}
+	}()
+	c.inner.Receive(ctx)
+}
+
+// safely runs f and turns a panic into a *supervisor.PanicError.
+func safely(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = supervisor.NewPanicError(v)
+		}
+	}()
+	return f()
 }
 
 // guardian supervises the actors without a parent: one that panics is stopped.

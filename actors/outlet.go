@@ -53,12 +53,15 @@ func (o *frameOutlet) send(m protocol.Message) error {
 	if err != nil {
 		return err
 	}
+	if _, event := m.(*protocol.Event); !event {
+		o.buf.owed = true
+	}
 	o.flow.queued.Add(int64(len(b) - start))
 	o.flushFull()
 	return nil
 }
 
-// sendFrames queues frames that are encoded already.
+// sendFrames queues events that are encoded already.
 func (o *frameOutlet) sendFrames(frames []byte) {
 	if o.buf == nil {
 		o.buf = newBuffer()
@@ -109,62 +112,4 @@ func appendFrame(dst []byte, f transport.Framing, s protocol.Serializer, maxSend
 		return dst[:start], fmt.Errorf("%w: %w", errTooLong, err)
 	}
 	return b, nil
-}
-
-// pipeOutlet hands messages over as they are; the other end is in this process.
-type pipeOutlet struct {
-	pipe *transport.PipeEnd
-	msgs []protocol.Message
-}
-
-func (o *pipeOutlet) send(m protocol.Message) error {
-	o.msgs = append(o.msgs, ownMessage(m))
-	return nil
-}
-
-func (o *pipeOutlet) flush() {
-	if len(o.msgs) == 0 {
-		return
-	}
-	msgs := o.msgs
-	o.msgs = nil
-	_ = o.pipe.Send(msgs) // a closed pipe is reported by its OnClose
-}
-
-func (o *pipeOutlet) close(int, string) {
-	o.flush()
-	o.pipe.Close(nil)
-}
-
-// ownMessage returns a copy of those messages that their senders build in scratch
-// space, and others as they are. Payload bytes are immutable and shared.
-func ownMessage(m protocol.Message) protocol.Message {
-	switch m := m.(type) {
-	case *protocol.Invocation:
-		c := *m
-		return &c
-	case *protocol.Result:
-		c := *m
-		return &c
-	case *protocol.Error:
-		c := *m
-		return &c
-	case *protocol.Published:
-		c := *m
-		return &c
-	case *protocol.Interrupt:
-		c := *m
-		return &c
-	case *protocol.Call:
-		c := *m
-		return &c
-	case *protocol.Yield:
-		c := *m
-		return &c
-	case *protocol.Publish:
-		c := *m
-		return &c
-	default:
-		return m
-	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
@@ -16,8 +17,11 @@ import (
 // back with free.
 type inbound struct {
 	msgs []protocol.Message
-	size int   // bytes, to be released when the messages are handled
-	err  error // a *protocol.ViolationError that follows the messages
+	size int // bytes, to be released when the messages are handled
+	// err is what the peer did wrong after the messages: a *protocol.ViolationError, or
+	// an error of the framing for which violation reports true. The session answers with
+	// ABORT and closes with closeCode(err); nothing else follows but *linkLost.
+	err  error
 	flow *inflow
 }
 
@@ -46,35 +50,69 @@ type reader struct {
 	owner     *actor.PID // session actor
 	transport *actor.PID
 	flow      *inflow
+	out       *outflow
 	reads     *atomic.Uint64 // signs of life
 	batch     *inbound
+	deaf      bool // the peer broke the protocol: the rest is read and thrown away
 }
 
 func (r *reader) run() {
-	err := r.conn.Serve(r)
-	var wrong *protocol.ViolationError
-	r.host.send(r.transport, &readEnded{err: err, violation: errors.As(err, &wrong)})
+	err := safely(func() error { return r.conn.Serve(r) })
+	wrong := !r.deaf && violation(err)
+	if wrong {
+		r.fail(err)
+	}
+	var bug *supervisor.PanicError
+	if errors.As(err, &bug) {
+		r.host.logger.Error("reader failed", "reason", bug, stackOf(bug))
+	}
+	r.host.send(r.transport, &readEnded{err: err, violation: wrong || r.deaf, unread: wrong})
 }
 
-// Message implements transport.Handler.
+// violation reports whether err, of decoding or of Conn.Serve, is the peer's fault, so
+// that it is told by an ABORT.
+func violation(err error) bool {
+	var wrong *protocol.ViolationError
+	return errors.As(err, &wrong) || errors.Is(err, transport.ErrProtocol) ||
+		errors.Is(err, transport.ErrFrameKind) || errors.Is(err, transport.ErrMessageTooLong)
+}
+
+// closeCode is the WebSocket close code for what the peer did wrong.
+func closeCode(err error) int {
+	var wrong *protocol.ViolationError
+	if errors.As(err, &wrong) {
+		return closeProtocolError
+	}
+	return transport.CloseCode(err)
+}
+
+// Message implements transport.Handler. After a message that cannot be decoded the
+// reader goes on and throws away what comes: closing a connection with unread input
+// would make the kernel throw away our ABORT.
 func (r *reader) Message(data []byte) error {
-	if r.batch == nil {
-		r.batch = inbounds.Get().(*inbound) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	if r.deaf {
+		return nil
 	}
 	m, err := r.decoder.Decode(data)
 	if err != nil {
-		r.batch.err = err
-		r.post()
-		return err
+		r.deaf = true
+		r.fail(err)
+		return nil
 	}
-	r.batch.msgs = append(r.batch.msgs, m)
-	r.batch.size += len(data)
+	b := r.open()
+	b.msgs = append(b.msgs, m)
+	b.size += len(data) + messageOverhead
 	return nil
 }
 
-// Ping implements transport.Handler: the answer is the transport actor's.
+// Ping implements transport.Handler: the answer is the transport actor's. Pings of a
+// peer that does not read the answers are not answered: they would pile up.
 func (r *reader) Ping(payload []byte) error {
-	r.host.send(r.transport, &pong{payload: append([]byte(nil), payload...)})
+	const enough = 1 << 20
+	if !r.deaf && r.out.queued.Load() < enough {
+		r.out.queued.Add(int64(len(payload)))
+		r.host.send(r.transport, &pong{payload: append([]byte(nil), payload...)})
+	}
 	return nil
 }
 
@@ -88,6 +126,19 @@ func (r *reader) Drained() error {
 		r.post()
 	}
 	return r.flow.wait()
+}
+
+func (r *reader) open() *inbound {
+	if r.batch == nil {
+		r.batch = inbounds.Get().(*inbound) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	}
+	return r.batch
+}
+
+// fail posts what there is, and what the peer did wrong after it.
+func (r *reader) fail(err error) {
+	r.open().err = err
+	r.post()
 }
 
 func (r *reader) post() {

@@ -9,6 +9,7 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/actors/internal/sched"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/router"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 )
 
 // Messages to a realm actor. They are posted by session actors, so that what one
@@ -23,6 +24,7 @@ type (
 type realmRef struct {
 	name      protocol.URI
 	admission router.Admission
+	slow      SlowConsumerPolicy
 	pid       *actor.PID
 	snapshot  atomic.Pointer[router.Snapshot]
 }
@@ -35,8 +37,9 @@ type realmActor struct {
 	pending int // commands since the last commit
 }
 
-func newRealmRef(h *Host, name protocol.URI, pidName string, a router.Admission) (*realmRef, error) {
-	ref := &realmRef{name: name, admission: a}
+// newRealmRef starts the realm's actor.
+func newRealmRef(h *Host, c RealmConfig, pidName string, a router.Admission) (*realmRef, error) {
+	ref := &realmRef{name: c.Name, admission: a, slow: c.SlowConsumers}
 	realm := router.NewRealm()
 	snapshot, _ := realm.Commit()
 	ref.snapshot.Store(snapshot)
@@ -63,6 +66,15 @@ func (r *realmActor) Receive(ctx actor.Context) {
 		r.changed()
 	case *sched.Drained:
 		r.commit()
+	}
+}
+
+// failed goes on after a panic: a realm without its actor would be of no use. The
+// session whose message it was has no answer coming and is ended.
+func (r *realmActor) failed(ctx actor.Context, err *supervisor.PanicError) {
+	r.host.logger.Error("realm actor failed", "realm", r.ref.name, "reason", err, stackOf(err))
+	if m, ok := ctx.Message().(*realmCommand); ok {
+		r.host.send(handleOf(m.command.From).pid, &kick{reason: protocol.ErrorRuntime, message: "the realm failed to carry out a request"})
 	}
 }
 

@@ -39,6 +39,9 @@ type RealmConfig struct {
 	Name protocol.URI
 	// Authenticators are the accepted methods; none admits anonymous clients only.
 	Authenticators []router.Authenticator
+	// SlowConsumers is what happens to events for a client that does not keep up.
+	// Default SlowDisconnect.
+	SlowConsumers SlowConsumerPolicy
 }
 
 // Limits bound what is queued for one connection, in bytes.
@@ -47,12 +50,13 @@ type Limits struct {
 	// Default 256 KiB.
 	Inbound int
 	// HighMark is what may be queued for a receiver before those who send to it are
-	// read no more. Default 1 MiB.
+	// read no more, until half of it is gone. Default 1 MiB.
 	HighMark int
-	// HardMark is what may be queued for a receiver before it is disconnected as a slow
-	// consumer. Default 16 MiB.
+	// HardMark is what may be queued for a receiver before it is a slow consumer, see
+	// SlowConsumerPolicy. Default 16 MiB. One message may always be queued.
 	HardMark int
-	// SlowConsumerTimeout is how long a sender is held up at most. Default 10 s.
+	// SlowConsumerTimeout is how long a receiver may take no bytes at all before it is
+	// a slow consumer, and how long it may hold up those who send to it. Default 10 s.
 	SlowConsumerTimeout time.Duration
 }
 
@@ -93,6 +97,9 @@ func (c RouterConfig) validate() error {
 		case seen[r.Name]:
 			errs = append(errs, fmt.Errorf("realms: %q is there twice", r.Name))
 		}
+		if !r.SlowConsumers.valid() {
+			errs = append(errs, fmt.Errorf("realms: %q: slowConsumers: %q is none of disconnect, drop-oldest, drop-newest", r.Name, string(r.SlowConsumers)))
+		}
 		seen[r.Name] = true
 	}
 	l := c.Limits
@@ -115,7 +122,13 @@ type Router struct {
 	cfg     RouterConfig
 	name    string
 	realms  map[protocol.URI]*realmRef
+	started time.Time
 	closing atomic.Bool
+
+	joined        atomic.Int64
+	droppedEvents atomic.Uint64
+	slowConsumers atomic.Uint64
+	failures      atomic.Uint64
 
 	mu       sync.Mutex
 	sessions map[string]*actor.PID // actors of connections, by PID id
@@ -141,13 +154,14 @@ func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
 	}
 	r := &Router{
 		host: h, cfg: cfg.withDefaults(), name: fmt.Sprintf("router-%d", h.names.Add(1)),
+		started:  time.Now(),
 		realms:   make(map[protocol.URI]*realmRef),
 		sessions: make(map[string]*actor.PID),
 		ids:      make(map[protocol.ID]struct{}),
 		empty:    make(chan struct{}),
 	}
 	for _, c := range r.cfg.Realms {
-		ref, err := newRealmRef(h, c.Name, r.name+"/realm/"+string(c.Name), router.Admission{
+		ref, err := newRealmRef(h, c, r.name+"/realm/"+string(c.Name), router.Admission{
 			Roles: routerRoles(), Agent: r.cfg.Agent, Authenticators: c.Authenticators,
 		})
 		if err != nil {
@@ -211,6 +225,35 @@ func (r *Router) checkEmpty() {
 		close(r.empty)
 	}
 }
+
+// RouterStats are counts of a Router, since it was started unless it says otherwise.
+type RouterStats struct {
+	// Connections are those open now, joined or not; Sessions those joined now.
+	Connections, Sessions int
+	// DroppedEvents counts the events that a SlowConsumerPolicy dropped, once for each
+	// receiver.
+	DroppedEvents uint64
+	// SlowConsumers counts the clients that were disconnected because they did not
+	// read.
+	SlowConsumers uint64
+	// Failures counts the connections that were ended by a panic in their actor, which
+	// is a bug.
+	Failures uint64
+}
+
+// Stats returns the present counts. They are read one after the other.
+func (r *Router) Stats() RouterStats {
+	return RouterStats{
+		Connections:   r.Sessions(),
+		Sessions:      int(r.joined.Load()),
+		DroppedEvents: r.droppedEvents.Load(),
+		SlowConsumers: r.slowConsumers.Load(),
+		Failures:      r.failures.Load(),
+	}
+}
+
+// clock is the time since the router was started, in nanoseconds and never 0.
+func (r *Router) clock() int64 { return int64(time.Since(r.started)) + 1 }
 
 // Sessions returns the number of open connections, joined or not.
 func (r *Router) Sessions() int {

@@ -29,11 +29,23 @@ func (s *routerSession) Send(m protocol.Message) {
 		failed := &protocol.Error{RequestType: protocol.TypeInvocation, Request: m.Request, Error: uri}
 		s.settle(s.session.Receive(failed, s))
 	case *protocol.Result:
-		_ = s.out.send(&protocol.Error{RequestType: protocol.TypeCall, Request: m.Request, Error: uri})
+		if m.Details.Progress { // the call goes on: end it, so that this is its only end
+			s.settle(s.session.Receive(&protocol.Cancel{Request: m.Request, Mode: protocol.CancelKillNoWait}, s))
+			return
+		}
+		s.sendError(protocol.TypeCall, m.Request, uri)
 	case *protocol.Error:
-		_ = s.out.send(&protocol.Error{RequestType: m.RequestType, Request: m.Request, Error: uri})
+		s.sendError(m.RequestType, m.Request, uri)
 	default:
-		s.router.host.logger.Warn("message cannot be sent", "type", m.Type(), "reason", err)
+		s.log.Warn("message cannot be sent", "type", m.Type().String(), "reason", err)
+		s.unsendable = err
+	}
+}
+
+// sendError answers a request whose answer cannot be sent.
+func (s *routerSession) sendError(t protocol.MessageType, request protocol.ID, uri protocol.URI) {
+	if err := s.out.send(&protocol.Error{RequestType: t, Request: request, Error: uri}); err != nil {
+		s.log.Error("error cannot be sent", "reason", err)
 	}
 }
 
@@ -41,7 +53,7 @@ func (s *routerSession) Send(m protocol.Message) {
 func (s *routerSession) SendEvents(run *router.Events) {
 	if out, ok := s.out.(*frameOutlet); ok {
 		variant := handleOf(s.peer).variant
-		if frames := run.Encoded[variant]; frames != nil && (out.maxSend == 0 || len(frames) <= out.maxSend) {
+		if frames := run.Encoded[variant]; len(frames) > 0 && (out.maxSend == 0 || len(frames) <= out.maxSend) {
 			out.sendFrames(frames)
 			return
 		}
@@ -71,7 +83,7 @@ func (s *routerSession) sendEvent(ev *protocol.Event) {
 // is, encoded once for each kind of receiver.
 func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 	if d.Kind == router.EventRun {
-		s.postEvents(handleOf(to), to.Serializer, d.Events)
+		s.postEvents(to, d.Events)
 		return
 	}
 	const many = 32
@@ -106,8 +118,9 @@ func (s *routerSession) postAll() {
 func (s *routerSession) post(b *deliveries) {
 	to := b.to
 	handle := handleOf(to)
-	b.post(s.router.host)
-	s.watch(handle)
+	n := b.size
+	b.post(s.router.host) // it is the receiver's from now on
+	s.watch(handle, n)
 	if handle.gone.Load() && s.session != nil {
 		s.session.CalleeGone(to, s)
 	}
@@ -115,22 +128,20 @@ func (s *routerSession) post(b *deliveries) {
 
 // postEvents posts a run to one subscriber, behind what was gathered for anybody, so
 // that a subscriber who is also called sees both in order.
-func (s *routerSession) postEvents(to *peerHandle, ser protocol.Serializer, run *router.Events) {
+func (s *routerSession) postEvents(to *router.Peer, run *router.Events) {
 	if len(s.targets) > 0 {
 		s.postAll()
 	}
-	if to.variant >= 0 && run.Encoded[to.variant] == nil {
-		if frames := encodeRun(run, to.variant, ser); frames != nil {
-			run.Encoded[to.variant] = frames
-		}
+	handle := handleOf(to)
+	if v := handle.variant; v >= 0 && run.Encoded[v] == nil {
+		run.Encoded[v] = encodeRun(run, v, to.Serializer)
 	}
-	to.flow.queued.Add(int64(run.Size()))
-	s.router.host.send(to.pid, run)
-	s.watch(to)
+	handle.postEvents(s.router.host, to, run)
+	s.watch(handle, run.Size())
 }
 
-// encodeRun encodes a run for one kind of receiver. Nil means that it has to be sent
-// event by event.
+// encodeRun encodes a run for one kind of receiver. The result is never nil; empty
+// means that the run has to be sent event by event.
 func encodeRun(run *router.Events, variant int, ser protocol.Serializer) []byte {
 	framing := transport.Framing{Kind: transport.RawSocket}
 	if variant >= webSocketVariants {
@@ -141,7 +152,7 @@ func encodeRun(run *router.Events, variant int, ser protocol.Serializer) []byte 
 	var err error
 	for i := range run.List {
 		if b, err = appendFrame(b, framing, ser, 0, &run.List[i]); err != nil {
-			return nil
+			return []byte{}
 		}
 	}
 	return b
@@ -162,32 +173,21 @@ func (s *routerSession) variant() int {
 	return v
 }
 
-// watch looks whether a receiver keeps up: above the high mark this peer's reader
-// pauses, above the hard mark the receiver is a slow consumer.
-func (s *routerSession) watch(to *peerHandle) {
-	queued := to.flow.queued.Load()
-	limits := &s.router.cfg.Limits
-	if queued <= int64(limits.HighMark) || to.flow.dead.Load() {
-		return
-	}
-	s.slow = append(s.slow, to.flow)
-	if queued > int64(limits.HardMark) && !to.flow.overrun.Swap(true) {
-		s.router.host.send(to.pid, &overrun{})
-	}
-}
-
 // Command implements router.Effects.
 func (s *routerSession) Command(c router.Command) {
+	s.brake.commands++
 	s.router.host.send(s.realm.pid, &realmCommand{command: c})
 }
 
 // StartTimer implements router.Effects.
 func (s *routerSession) StartTimer(request protocol.ID, after time.Duration) {
 	if s.timers == nil {
-		s.timers = make(map[protocol.ID]*time.Timer)
+		s.timers = make(map[protocol.ID]*callTimer)
 	}
-	host, self, m := s.router.host, s.self, &callExpired{session: s.session, request: request}
-	s.timers[request] = time.AfterFunc(after, func() { host.send(self, m) })
+	t := new(callTimer)
+	host, self, m := s.router.host, s.self, &callExpired{session: s.session, request: request, timer: t}
+	t.Timer = time.AfterFunc(after, func() { host.send(self, m) })
+	s.timers[request] = t
 }
 
 // StopTimer implements router.Effects.
@@ -197,3 +197,6 @@ func (s *routerSession) StopTimer(request protocol.ID) {
 		delete(s.timers, request)
 	}
 }
+
+// errNoReceiver is why events for a peer are dropped: it cannot be encoded for it.
+var errNoReceiver = errors.New("actors: cannot be encoded for the receiver")

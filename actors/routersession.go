@@ -10,11 +10,12 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/actors/internal/sched"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/router"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
-// Messages to a router session actor, besides *inbound, *linkLost, *deliveries and
-// *router.Events.
+// Messages to a router session actor, besides *inbound, *linkLost, *deliveries,
+// *router.Events and *peerEvents.
 type (
 	// kick ends the session, with GOODBYE if it is established and reads what it is
 	// sent, else with ABORT.
@@ -26,13 +27,14 @@ type (
 	callExpired struct {
 		session *router.Session
 		request protocol.ID
+		timer   *callTimer
 	}
 	// overdue is the timer of the handshake and of closing.
 	overdue struct{ generation int }
 	// overrun says that the peer has let more than the hard mark pile up.
 	overrun struct{}
-	// resumeCheck looks whether reading may go on.
-	resumeCheck struct{}
+	// lookDue is the timer of looking whether reading and sending may go on.
+	lookDue struct{}
 	// retire comes after everything that was posted before the session was gone.
 	retire struct{}
 )
@@ -55,15 +57,24 @@ type routerSession struct {
 	session    *router.Session
 	realm      *realmRef
 	peer       *router.Peer
-	generation int // of the deadline timer
+	first      *router.Peer // the first session of the connection
+	generation int          // of the deadline timer
 	closed     bool
+	unsendable error // why the handshake has to end
 
 	targets  []*deliveries // gathered in this turn
-	slow     []*outflow    // receivers above the high mark
-	paused   time.Time     // since when reading is paused
-	timers   map[protocol.ID]*time.Timer
+	timers   map[protocol.ID]*callTimer
 	deadline *time.Timer
+
+	brake     brake
+	backlog   backlog
+	lookTimer *time.Timer
+	looking   bool // the timer is running
+	lookDelay time.Duration
 }
+
+// callTimer is one run of the timer of a call.
+type callTimer struct{ *time.Timer }
 
 // Receive implements actor.Actor.
 func (s *routerSession) Receive(ctx actor.Context) {
@@ -75,18 +86,17 @@ func (s *routerSession) Receive(ctx actor.Context) {
 	case *deliveries:
 		s.deliver(m)
 	case *router.Events:
-		s.deliverEvents(m)
+		s.deliverEvents(s.first, m)
+	case *peerEvents:
+		s.deliverEvents(m.to, m.run)
 	case *sched.Drained:
 		s.out.flush()
 	case *linkLost:
 		s.linkLost(m)
 	case *callExpired:
-		if m.session == s.session {
-			s.session.Expire(m.request, s)
-			s.postAll()
-		}
-	case *resumeCheck:
-		s.resumeCheck()
+		s.expire(m)
+	case *lookDue:
+		s.look()
 	case *overrun:
 		s.overrun()
 	case *kick:
@@ -96,41 +106,72 @@ func (s *routerSession) Receive(ctx actor.Context) {
 	case *retire:
 		ctx.Stop(s.self)
 	case *actor.Stopping:
-		s.end() // a stop from outside: nothing may stay behind
-		s.endHandshake()
-		if s.pipe != nil {
-			s.pipe.Close(ErrRouterClosed)
-		} else {
-			_ = s.conn.Close()
-		}
+		s.stop()
 	case *actor.Stopped:
 		s.router.forget(s.self)
+	}
+}
+
+// failed ends the connection, and nothing else, after a panic of this actor. The
+// actor stays until everybody who sent it something has been answered.
+func (s *routerSession) failed(ctx actor.Context, err *supervisor.PanicError) {
+	s.router.failures.Add(1)
+	s.log.Error("session actor failed", "reason", err, stackOf(err))
+	switch ctx.Message().(type) {
+	case *actor.Stopping:
+		return
+	case *actor.Stopped:
+		s.router.forget(s.self)
+		return
+	}
+	wasClosed := s.closed
+	s.closed = true
+	for _, step := range []func(){s.end, s.endHandshake, s.release} {
+		if again := safely(func() error { step(); return nil }); again != nil {
+			s.log.Error("session actor failed again", "reason", again, stackOf(again))
+		}
+	}
+	if s.pipe != nil {
+		s.pipe.Close(err) // posts linkLost
+	} else if !wasClosed {
+		s.router.host.send(s.transport, &closeConn{code: closeInternalError, reason: "internal error"})
 	}
 }
 
 func (s *routerSession) start(ctx actor.Context) {
 	s.self = ctx.Self()
 	limits := s.router.cfg.Limits
+	s.log = s.router.host.logger
 	s.in = newInflow(int64(limits.Inbound))
 	s.flow = new(outflow)
 	s.newHandshake()
 	if s.pipe != nil {
-		s.out = &pipeOutlet{pipe: s.pipe}
-		s.attachPipe()
+		out := newPipeOutlet(s.router.host, s.self, s.pipe, s.in, s.flow)
+		out.hard = int64(limits.HardMark)
+		s.out = out
+		out.attach()
 		return
 	}
 	s.transport = ctx.SpawnPrefix(transportProps(transportConfig{
-		host: s.router.host, conn: s.conn, owner: s.self, in: s.in, out: s.flow, options: s.router.cfg.Options,
+		host: s.router.host, conn: s.conn, owner: s.self, in: s.in, out: s.flow,
+		options: s.router.cfg.Options, stall: limits.SlowConsumerTimeout,
 	}), "transport")
 	s.out = newFrameOutlet(s.router.host, s.transport, s.conn, s.flow)
 }
 
-func (s *routerSession) attachPipe() {
-	host, self, in := s.router.host, s.self, s.in
-	s.pipe.OnClose(func(err error) { host.send(self, &linkLost{err: err}) })
-	s.pipe.Receive(func(msgs []protocol.Message) {
-		host.send(self, &inbound{msgs: msgs, flow: in})
-	})
+// stop handles a stop from outside: nothing may stay behind.
+func (s *routerSession) stop() {
+	s.closed = true
+	if s.pipe != nil {
+		s.pipe.Close(ErrRouterClosed)
+	} else {
+		_ = s.conn.Close()
+	}
+	s.end()
+	s.endHandshake()
+	if s.lookTimer != nil {
+		s.lookTimer.Stop()
+	}
 }
 
 // newHandshake waits for a HELLO, but not for ever.
@@ -153,6 +194,7 @@ func (s *routerSession) stopDeadline() {
 	s.generation++
 	if s.deadline != nil {
 		s.deadline.Stop()
+		s.deadline = nil
 	}
 }
 
@@ -161,9 +203,13 @@ func (s *routerSession) overdue(m *overdue) {
 		return
 	}
 	if s.handshake != nil {
-		s.Send(&protocol.Abort{Reason: protocol.ErrorTimeout, Details: protocol.CloseDetails{Message: "no session was established in time"}})
+		s.Send(abort(protocol.ErrorTimeout, "no session was established in time"))
 	}
-	s.close()
+	s.close(closeGoingAway)
+}
+
+func abort(reason protocol.URI, message string) *protocol.Abort {
+	return &protocol.Abort{Reason: reason, Details: protocol.CloseDetails{Message: message}}
 }
 
 // receive handles what one read brought.
@@ -185,9 +231,8 @@ func (s *routerSession) receive(b *inbound) {
 	if s.session != nil {
 		s.session.Flush(s)
 	}
-	s.postAll()
+	s.endTurn()
 	b.free()
-	s.pauseIfSlow()
 }
 
 func (s *routerSession) receiveHandshake(m protocol.Message) {
@@ -195,8 +240,13 @@ func (s *routerSession) receiveHandshake(m protocol.Message) {
 		announcePings(s.router.host, s.transport, hello.Details.Agent)
 	}
 	peer, verdict := s.handshake.Receive(m, s.Send)
+	if s.unsendable != nil {
+		s.Send(abort(protocol.ErrorPayloadSizeExceeded, "the peer's limit is too low for this router's messages"))
+		s.close(closeNormal)
+		return
+	}
 	if verdict != router.Continue {
-		s.close()
+		s.close(closeNormal)
 		return
 	}
 	if peer == nil {
@@ -204,10 +254,21 @@ func (s *routerSession) receiveHandshake(m protocol.Message) {
 	}
 	s.stopDeadline()
 	s.handshake = nil // its id is the session's now
+	s.join(peer)
+}
+
+// join begins a session.
+func (s *routerSession) join(peer *router.Peer) {
 	s.realm = s.router.realm(peer.Realm)
 	s.peer = peer
-	peer.Handle = &peerHandle{pid: s.self, flow: s.flow, variant: s.variant()}
+	handle := &peerHandle{pid: s.self, flow: s.flow, variant: s.variant(), slow: s.realm.slow, later: s.first != nil}
+	peer.Handle = handle
+	if s.first == nil {
+		s.first = peer
+	}
+	s.flow.patient.Store(handle.slow != SlowDisconnect)
 	s.session = router.NewSession(peer, s.router.cfg.Session)
+	s.router.joined.Add(1)
 	s.router.host.send(s.realm.pid, &realmJoin{peer: peer})
 	s.log = s.router.host.logger.With("realm", peer.Realm, "session", peer.ID)
 	s.log.Debug("session joined", "authid", peer.AuthID, "authrole", peer.AuthRole)
@@ -220,12 +281,12 @@ func (s *routerSession) settle(v router.Verdict) {
 	case router.Ended:
 		s.end()
 		if s.pipe != nil || s.router.closing.Load() {
-			s.close()
+			s.close(closeGoingAway)
 			return
 		}
 		s.newHandshake() // the transport may carry another session
 	case router.Dropped:
-		s.close()
+		s.close(closeProtocolError)
 	}
 }
 
@@ -234,50 +295,56 @@ func (s *routerSession) violated(err error) {
 	if s.session != nil {
 		s.session.Abort(protocol.ErrorProtocolViolation, err.Error(), s)
 	} else {
-		s.Send(&protocol.Abort{Reason: protocol.ErrorProtocolViolation, Details: protocol.CloseDetails{Message: err.Error()}})
+		s.Send(abort(protocol.ErrorProtocolViolation, err.Error()))
 	}
-	s.close()
+	s.close(closeCode(err))
 }
 
 // deliver handles what another session, or the realm, has for this one.
 func (s *routerSession) deliver(b *deliveries) {
 	s.flow.queued.Add(-int64(b.size))
-	if s.session != nil && b.to == s.peer {
-		for i := range b.list {
-			s.session.Deliver(&b.list[i], s)
+	session := s.session
+	if session == nil || b.to != s.peer {
+		// For a session that has ended since. Its machine would cancel the calls: one
+		// that has left at once does the same.
+		session = router.NewSession(b.to, s.router.cfg.Session)
+		session.Leave(s)
+	}
+	for i := range b.list {
+		if b.list[i].Kind == router.Acknowledge && session == s.session {
+			s.brake.commands--
 		}
-		s.postAll()
-	} // else it is for a session that is gone: whoever sent it sees that
+		session.Deliver(&b.list[i], s)
+	}
 	b.free()
+	s.endTurn()
 }
 
-func (s *routerSession) deliverEvents(run *router.Events) {
-	s.flow.queued.Add(-int64(run.Size()))
-	if s.session != nil {
-		d := router.Delivery{Kind: router.EventRun, Events: run}
-		s.session.Deliver(&d, s)
+func (s *routerSession) expire(m *callExpired) {
+	if m.session != s.session || s.timers[m.request] != m.timer {
+		return
 	}
+	s.session.Expire(m.request, s)
+	s.endTurn()
 }
 
 // linkLost handles the end of the transport.
 func (s *routerSession) linkLost(m *linkLost) {
-	if m.err != nil && s.log != nil {
+	switch {
+	case errors.Is(m.err, ErrSlowConsumer):
+		s.router.slowConsumers.Add(1)
+		s.log.Warn("slow consumer disconnected", "queued", s.flow.level())
+	case m.err != nil:
 		s.log.Debug("connection lost", "reason", m.err)
 	}
 	s.closed = true
 	s.flow.dead.Store(true)
+	if s.pipe != nil {
+		close(s.in.done)
+	}
 	s.end()
 	s.endHandshake()
 	s.router.host.send(s.self, &retire{})
-}
-
-// overrun gives up a peer that does not read. There is no use in telling it.
-func (s *routerSession) overrun() {
-	if s.closed || s.transport == nil {
-		return
-	}
-	s.log.Warn("slow consumer disconnected", "queued", s.flow.queued.Load())
-	s.router.host.send(s.transport, &abandon{err: ErrSlowConsumer})
 }
 
 // kick ends the session on the router's side.
@@ -286,8 +353,8 @@ func (s *routerSession) kick(m *kick) {
 		return
 	}
 	if s.session == nil {
-		s.Send(&protocol.Abort{Reason: m.reason, Details: protocol.CloseDetails{Message: m.message}})
-		s.close()
+		s.Send(abort(m.reason, m.message))
+		s.close(closeGoingAway)
 		return
 	}
 	s.session.Goodbye(m.reason, m.message, s)
@@ -296,15 +363,16 @@ func (s *routerSession) kick(m *kick) {
 }
 
 // close ends the session, if there is one, and the connection, once what was sent is
-// written.
-func (s *routerSession) close() {
+// written. code is for a WebSocket close frame.
+func (s *routerSession) close(code int) {
 	if s.closed {
 		return
 	}
 	s.closed = true
 	s.end()
 	s.endHandshake()
-	s.out.close(closeNormal, "")
+	s.release() // the peer's end is still to be read
+	s.out.close(code, "")
 }
 
 // endHandshake gives back what a handshake without success has reserved.
@@ -313,13 +381,12 @@ func (s *routerSession) endHandshake() {
 	if s.handshake == nil {
 		return
 	}
-	if id := s.handshake.Reserved(); id != 0 {
+	id := s.handshake.Reserved()
+	s.handshake = nil
+	if id != 0 {
 		s.router.releaseID(id)
 	}
-	s.handshake = nil
 }
-
-const closeNormal = 1000 // RFC 6455
 
 // end takes the session out of the router: its calls are canceled both ways, then its
 // registrations and subscriptions are withdrawn.
@@ -327,8 +394,8 @@ func (s *routerSession) end() {
 	if s.session == nil {
 		return
 	}
+	defer func() { s.session, s.realm, s.peer = nil, nil, nil }()
 	s.retirePeer()
-	s.session, s.realm, s.peer = nil, nil, nil
 }
 
 // retirePeer makes the session unreachable. Its machine stays to answer what was on its
@@ -338,48 +405,20 @@ func (s *routerSession) retirePeer() {
 	if handle.gone.Swap(true) {
 		return
 	}
-	s.session.Leave(s)
-	s.postAll()
+	defer func() { // also when the machine has failed
+		s.router.host.send(s.realm.pid, &realmLeave{peer: s.peer})
+		s.router.releaseID(s.peer.ID)
+		s.router.joined.Add(-1)
+		s.log.Debug("session left")
+	}()
+	s.clearBacklog()
+	s.brake.commands = 0
+	s.flow.patient.Store(false)
+	s.release()
 	for id, t := range s.timers {
 		t.Stop()
 		delete(s.timers, id)
 	}
-	s.router.host.send(s.realm.pid, &realmLeave{peer: s.peer})
-	s.router.releaseID(s.peer.ID)
-	s.log.Debug("session left")
+	s.session.Leave(s)
+	s.postAll()
 }
-
-// pauseIfSlow stops reading from a peer whose messages fill the queue of a receiver.
-func (s *routerSession) pauseIfSlow() {
-	if len(s.slow) == 0 || s.closed {
-		return
-	}
-	s.in.pause()
-	s.paused = time.Now()
-	s.recheck()
-}
-
-func (s *routerSession) recheck() {
-	const interval = time.Millisecond
-	host, self := s.router.host, s.self
-	time.AfterFunc(interval, func() { host.send(self, &resumeCheck{}) })
-}
-
-// resumeCheck lets reading go on when the receivers have caught up, or have had their
-// time: a stalled receiver holds nobody up for longer than that.
-func (s *routerSession) resumeCheck() {
-	limits := s.router.cfg.Limits
-	if time.Since(s.paused) < limits.SlowConsumerTimeout && !s.closed {
-		for _, flow := range s.slow {
-			if !flow.dead.Load() && flow.queued.Load() > int64(limits.HighMark)/2 {
-				s.recheck()
-				return
-			}
-		}
-	}
-	s.slow = s.slow[:0]
-	s.in.resume()
-}
-
-// errNoReceiver is why events for a peer are dropped: it cannot be encoded for it.
-var errNoReceiver = errors.New("actors: cannot be encoded for the receiver")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cloverleaf-wamp/cloverleaf/actors/internal/sched"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
@@ -30,7 +31,7 @@ type (
 	}
 	// abandon asks to close the connection at once.
 	abandon struct{ err error }
-	// pong asks to answer a ping.
+	// pong asks to answer a ping, whose payload is counted in the outflow.
 	pong struct{ payload []byte }
 	// allowPings says that the peer is known to answer pings.
 	allowPings struct{}
@@ -38,11 +39,13 @@ type (
 	readEnded struct {
 		err       error
 		violation bool // the session actor knows, and sends an ABORT
+		unread    bool // there may be input that was not read
 	}
 	// written says that the writer goroutine has ended.
 	written struct{ err error }
-	// keepaliveDue and closeOverdue are timers.
+	// keepaliveDue, stallDue and closeOverdue are timers.
 	keepaliveDue struct{}
+	stallDue     struct{}
 	closeOverdue struct{}
 )
 
@@ -54,27 +57,46 @@ type linkLost struct {
 }
 
 const (
-	// writeStall is how long a peer may take to accept more bytes.
+	// writeStall is how long a peer may take to accept more bytes, unless configured.
 	writeStall = 10 * time.Second
+	// writeChunk is how much has to be accepted in that time.
+	writeChunk = 16 << 10
 	// closeWait is how long a peer may take to close after we asked it to.
 	closeWait = time.Second
 )
 
+// Close codes of RFC 6455, section 7.4.1.
+const (
+	closeNormal        = 1000
+	closeGoingAway     = 1001
+	closeProtocolError = 1002
+	closeInternalError = 1011
+)
+
 // transportActor owns a connection: its outgoing bytes, keepalive and end.
 type transportActor struct {
-	cfg      transportConfig
-	self     *actor.PID
-	queue    []*buffer
-	writing  bool // the writer goroutine owns the front of the queue
+	cfg     transportConfig
+	self    *actor.PID
+	queue   []*buffer
+	writing bool         // the writer goroutine owns the front of the queue
+	added   int64        // bytes ever queued
+	written atomic.Int64 // bytes ever taken by the kernel
+
 	closing  *closeConn
+	closed   bool // everything was written after closing
 	readDone bool
+	linger   bool // there is unread input
 	over     bool
-	reads    atomic.Uint64
-	seen     uint64 // reads at the last look
-	pingable bool   // the peer answers pings
-	pinged   bool
-	alive    *time.Timer
-	overdue  *time.Timer
+
+	reads   atomic.Uint64
+	seen    uint64 // reads at the last look
+	pings   bool   // the peer answers pings
+	ping    int64  // where a ping without an answer ends, as added; 0 is none
+	alive   *time.Timer
+	stall   *time.Timer
+	moved   int64 // written at the last look of the stall timer
+	movedAt time.Time
+	overdue *time.Timer
 }
 
 type transportConfig struct {
@@ -84,6 +106,7 @@ type transportConfig struct {
 	in      *inflow
 	out     *outflow
 	options transport.Options // with defaults
+	stall   time.Duration     // how long the peer may accept nothing; 0 is writeStall
 }
 
 // Agent is what clients and routers of this module announce. Peers whose agent starts
@@ -98,6 +121,9 @@ func announcePings(h *Host, transport *actor.PID, agent string) {
 }
 
 func transportProps(cfg transportConfig) *actor.Props {
+	if cfg.stall == 0 {
+		cfg.stall = writeStall
+	}
 	return cfg.host.lowProps(func() actor.Actor { return &transportActor{cfg: cfg} })
 }
 
@@ -113,12 +139,15 @@ func (t *transportActor) Receive(ctx actor.Context) {
 	case *written:
 		t.wrote(m)
 	case *pong:
-		t.pingable = true // who sends pings knows them
+		t.pings = true // who sends pings knows them
+		t.cfg.out.queued.Add(-int64(len(m.payload)))
 		t.control(t.cfg.conn.Framing().AppendPong(nil, m.payload))
 	case *allowPings:
-		t.pingable = true
+		t.pings = true
 	case *keepaliveDue:
 		t.keepalive()
+	case *stallDue:
+		t.checkStall()
 	case *closeConn:
 		t.close(m)
 	case *abandon:
@@ -132,29 +161,43 @@ func (t *transportActor) Receive(ctx actor.Context) {
 	}
 }
 
+// failed ends the connection after a panic of this actor.
+func (t *transportActor) failed(_ actor.Context, err *supervisor.PanicError) {
+	t.cfg.host.logger.Error("transport actor failed", "reason", err, stackOf(err))
+	t.lost(err)
+}
+
 func (t *transportActor) start(ctx actor.Context) {
 	t.self = ctx.Self()
-	t.pingable = t.cfg.conn.Framing().Kind == transport.WebSocket
+	t.pings = t.cfg.conn.Framing().Kind == transport.WebSocket
 	r := &reader{
 		host: t.cfg.host, conn: t.cfg.conn, decoder: codec.NewDecoder(t.cfg.conn.Serializer()),
-		owner: t.cfg.owner, transport: t.self, flow: t.cfg.in, reads: &t.reads,
+		owner: t.cfg.owner, transport: t.self, flow: t.cfg.in, out: t.cfg.out, reads: &t.reads,
 	}
 	go r.run()
 	if every := t.cfg.options.PingInterval; every > 0 {
-		t.alive = time.AfterFunc(every, func() { t.cfg.host.send(t.self, &keepaliveDue{}) })
+		t.alive = t.after(every, &keepaliveDue{})
 	}
+}
+
+// after has m posted to this actor.
+func (t *transportActor) after(d time.Duration, m any) *time.Timer {
+	host, self := t.cfg.host, t.self
+	return time.AfterFunc(d, func() { host.send(self, m) })
 }
 
 // enqueue takes over a buffer, joining it to the last one if that is not being written.
 func (t *transportActor) enqueue(b *buffer) {
-	if t.over {
-		b.free()
+	if t.over || t.closing != nil { // nothing may follow a close frame
+		t.drop(b)
 		return
 	}
+	t.added += int64(len(b.b))
 	if n := len(t.queue); n > 0 && (n > 1 || !t.writing) {
 		last := t.queue[n-1]
 		if len(last.b)+len(b.b) <= flushSize {
 			last.b = append(last.b, b.b...)
+			last.owed = last.owed || b.owed
 			b.free()
 			return
 		}
@@ -163,6 +206,12 @@ func (t *transportActor) enqueue(b *buffer) {
 	if len(t.queue) > 1 { // more than a write's worth is waiting
 		t.write()
 	}
+}
+
+// drop gives a buffer back that will not be written.
+func (t *transportActor) drop(b *buffer) {
+	t.cfg.out.queued.Add(-int64(len(b.rest())))
+	b.free()
 }
 
 func (t *transportActor) control(frame []byte) {
@@ -182,8 +231,8 @@ func (t *transportActor) write() {
 		}
 		b := t.queue[0]
 		n, err := t.cfg.conn.TryWrite(b.rest())
-		t.cfg.out.queued.Add(-int64(n))
 		b.off += n
+		t.took(n)
 		if err != nil {
 			t.lost(err)
 			return
@@ -194,7 +243,15 @@ func (t *transportActor) write() {
 		}
 		t.pop()
 	}
-	t.closeWritten()
+	if len(t.queue) == 0 {
+		t.closeWritten()
+	}
+}
+
+// took counts n bytes as taken by the kernel. The writer goroutine calls it as well.
+func (t *transportActor) took(n int) {
+	t.cfg.out.queued.Add(-int64(n))
+	t.written.Add(int64(n))
 }
 
 func (t *transportActor) pop() {
@@ -205,27 +262,30 @@ func (t *transportActor) pop() {
 	b.free()
 }
 
-// writeBlocking has a goroutine write the front buffer. It ends with the buffer, with
-// the connection, or when the peer accepts nothing for writeStall.
+// writeBlocking has a goroutine write the front buffer. It ends with the buffer or with
+// the connection; checkStall watches it meanwhile.
 func (t *transportActor) writeBlocking() {
 	t.writing = true
-	b, conn, host, self, out := t.queue[0], t.cfg.conn, t.cfg.host, t.self, t.cfg.out
+	t.moved, t.movedAt = t.written.Load(), time.Now()
+	if t.stall == nil {
+		t.stall = t.after(t.cfg.stall, &stallDue{})
+	} else {
+		t.stall.Reset(t.cfg.stall)
+	}
+	b, conn, host, self := t.queue[0], t.cfg.conn, t.cfg.host, t.self
 	go func() {
-		for len(b.rest()) > 0 {
-			chunk := b.rest()[:min(len(b.rest()), flushSize)]
-			err := conn.SetWriteDeadline(time.Now().Add(writeStall))
-			if err == nil {
-				var n int
-				n, err = conn.Write(chunk)
+		err := safely(func() error {
+			for len(b.rest()) > 0 {
+				n, err := conn.Write(b.rest()[:min(len(b.rest()), writeChunk)])
 				b.off += n
-				out.queued.Add(-int64(n))
+				t.took(n)
+				if err != nil {
+					return err
+				}
 			}
-			if err != nil {
-				host.send(self, &written{err: err})
-				return
-			}
-		}
-		host.send(self, &written{})
+			return nil
+		})
+		host.send(self, &written{err: err})
 	}()
 }
 
@@ -233,8 +293,7 @@ func (t *transportActor) wrote(m *written) {
 	t.writing = false
 	switch {
 	case t.over:
-	case m.err != nil && isTimeout(m.err):
-		t.lost(errors.Join(ErrSlowConsumer, m.err))
+		t.release()
 	case m.err != nil:
 		t.lost(m.err)
 	default:
@@ -243,13 +302,40 @@ func (t *transportActor) wrote(m *written) {
 	}
 }
 
-func isTimeout(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
+// checkStall gives up a peer that has accepted nothing for the time configured, unless
+// only events wait and the realm's policy is to drop those.
+func (t *transportActor) checkStall() {
+	if !t.writing || t.over {
+		return
+	}
+	now := time.Now()
+	if n := t.written.Load(); n != t.moved {
+		t.moved, t.movedAt = n, now
+	}
+	left := t.cfg.stall - now.Sub(t.movedAt)
+	if left <= 0 {
+		if !t.cfg.out.patient.Load() || t.owes() {
+			t.lost(ErrSlowConsumer)
+			return
+		}
+		left = t.cfg.stall
+	}
+	t.stall.Reset(left)
+}
+
+// owes reports whether something waits that must not be dropped.
+func (t *transportActor) owes() bool {
+	for _, b := range t.queue {
+		if b.owed {
+			return true
+		}
+	}
+	return false
 }
 
 // keepalive pings a peer that was silent for an interval, and gives it up when it is
-// silent for the timeout after that. A reader that is paused says nothing of the peer.
+// silent for the timeout after that. A reader that is paused says nothing of the peer,
+// and a ping that is not written yet cannot be answered: there checkStall decides.
 // Over RawSocket only those peers are pinged that are known to answer: Autobahn|Python
 // and Crossbar.io drop the connection instead. The others have the keepalive of TCP.
 func (t *transportActor) keepalive() {
@@ -257,20 +343,21 @@ func (t *transportActor) keepalive() {
 		return
 	}
 	reads := t.reads.Load()
-	silent := reads == t.seen && !t.cfg.in.blocked() && t.pingable
+	silent := reads == t.seen && !t.cfg.in.blocked() && t.pings
 	t.seen = reads
-	if !silent {
-		t.pinged = false
+	switch {
+	case !silent:
+		t.ping = 0
 		t.alive.Reset(t.cfg.options.PingInterval)
-		return
-	}
-	if t.pinged {
+	case t.ping == 0:
+		t.control(t.cfg.conn.Framing().AppendPing(nil, []byte("cloverleaf")))
+		t.ping = t.added
+		t.alive.Reset(t.cfg.options.PingTimeout)
+	case t.written.Load() < t.ping:
+		t.alive.Reset(t.cfg.options.PingTimeout)
+	default:
 		t.lost(ErrPingTimeout)
-		return
 	}
-	t.pinged = true
-	t.control(t.cfg.conn.Framing().AppendPing(nil, []byte("cloverleaf")))
-	t.alive.Reset(t.cfg.options.PingTimeout)
 }
 
 // close begins the orderly end: what is queued, a close frame, and then the peer's
@@ -283,17 +370,18 @@ func (t *transportActor) close(m *closeConn) {
 		t.control(frame)
 	}
 	t.closing = m
-	t.overdue = time.AfterFunc(writeStall+closeWait, func() { t.cfg.host.send(t.self, &closeOverdue{}) })
+	t.overdue = t.after(t.cfg.stall+closeWait, &closeOverdue{})
 }
 
 // closeWritten goes on with the end once everything is written: the peer, which has
 // the last message now, closes, or we do after a while. Closing at once could make the
 // kernel throw away what the peer has not read yet.
 func (t *transportActor) closeWritten() {
-	if t.closing == nil || t.over {
+	if t.closing == nil || t.closed || t.over {
 		return
 	}
-	if t.readDone {
+	t.closed = true
+	if t.readDone && !t.linger {
 		t.lost(nil)
 		return
 	}
@@ -304,10 +392,10 @@ func (t *transportActor) readEnded(m *readEnded) {
 	if t.over {
 		return
 	}
-	t.readDone = true
+	t.readDone, t.linger = true, m.unread
 	switch {
 	case t.closing != nil:
-		if len(t.queue) == 0 {
+		if t.closed && !t.linger {
 			t.lost(nil)
 		}
 	case m.violation:
@@ -336,18 +424,26 @@ func (t *transportActor) stop() {
 		return
 	}
 	t.over = true
-	_ = t.cfg.conn.Close()
-	close(t.cfg.in.done)
-	if t.alive != nil {
-		t.alive.Stop()
+	if conn := t.cfg.conn; conn.CanTryWrite() {
+		_ = conn.Close()
+	} else {
+		go func() { _ = conn.Close() }() // TLS says something first
 	}
-	if t.overdue != nil {
-		t.overdue.Stop()
+	close(t.cfg.in.done)
+	for _, timer := range []*time.Timer{t.alive, t.stall, t.overdue} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	if !t.writing { // else the goroutine still holds the front buffer
-		for _, b := range t.queue {
-			b.free()
-		}
+		t.release()
+	}
+}
+
+// release gives back what was not written.
+func (t *transportActor) release() {
+	for _, b := range t.queue {
+		t.drop(b)
 	}
 	t.queue = nil
 }
