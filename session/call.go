@@ -109,7 +109,7 @@ func (s *Session) call(ctx context.Context, procedure string, spec *callSpec) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := s.poster.Await(ctx, c.msg.Payload.Size()); err != nil {
+	if err := s.poster.Await(ctx); err != nil {
 		c.put() // nobody has seen it yet
 		return nil, err
 	}
@@ -229,6 +229,39 @@ func (c *callCommand) drain(spec *callSpec) {
 	}
 }
 
+// CallAsync is Call for those who cannot wait, such as actors. reply is called once with the
+// result or the error, and before that with each progressive result, which has Details.Progress,
+// if OnProgress is among the options. It is called by the session, or at once by this goroutine if
+// the call cannot be made, and must not block. There is no flow control: whoever makes calls
+// without waiting for their results decides how many. The function returned cancels the call; it
+// may be called at any time.
+func (s *Session) CallAsync(procedure string, reply func(*Result, error), opts ...CallOption) (cancel func()) {
+	spec := callSpec{}
+	for _, o := range opts {
+		o.applyCall(&spec)
+	}
+	uri := protocol.URI(procedure)
+	c, err := s.newCall(procedure, &spec)
+	if err != nil {
+		reply(nil, s.wrap("call", uri, err))
+		return func() {}
+	}
+	c.reply = func(msg *protocol.Result, err error) {
+		if err != nil {
+			reply(nil, s.wrap("call", uri, err))
+			return
+		}
+		reply(&Result{Details: msg.Details, data: data{msg.Payload.Clone()}}, nil)
+	}
+	c.progress = nil // c.reply gets them
+	mode := spec.cancel
+	if mode == "" {
+		mode = protocol.CancelKillNoWait
+	}
+	s.poster.Post(c)
+	return func() { s.poster.Post(&cancelCommand{call: c, mode: mode}) }
+}
+
 // CallStream is a call whose arguments are sent in several chunks ("Progressive Call
 // Invocations"). It is used by one goroutine at a time, and must be closed.
 type CallStream struct {
@@ -252,7 +285,7 @@ func (s *Session) OpenCall(ctx context.Context, procedure string, opts ...CallOp
 	st.spec.options.Progress = true
 	c, err := s.newCall(procedure, &st.spec)
 	if err == nil {
-		err = s.poster.Await(ctx, c.msg.Payload.Size())
+		err = s.poster.Await(ctx)
 	}
 	if err != nil {
 		return nil, s.wrap("call", protocol.URI(procedure), err)
@@ -275,7 +308,7 @@ func (st *CallStream) send(ctx context.Context, more bool, args []any) error {
 	if err != nil {
 		return err
 	}
-	if err := st.s.poster.Await(ctx, payload.Size()); err != nil {
+	if err := st.s.poster.Await(ctx); err != nil {
 		return err
 	}
 	st.s.poster.Post(&chunkCommand{call: st.c, payload: payload, more: more})

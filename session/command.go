@@ -10,10 +10,15 @@ type Command interface {
 	// Reject answers the command without a machine. The owner of a machine calls it for commands
 	// that come while there is none.
 	Reject(err error)
+	// Size returns about how much memory the command keeps, for flow control.
+	Size() int
 
 	owner() *Session // nil: whatever session there is
 	do(m *Machine)
 }
+
+// small is the Size of a command without application data.
+const small = 64
 
 // request is a command that waits for the router's answer.
 type request interface {
@@ -31,6 +36,8 @@ type ack struct {
 }
 
 func newAck() ack { return ack{ready: make(chan struct{}, 1)} }
+
+func (a *ack) Size() int { return small }
 
 // settle answers the command. It is called once.
 func (a *ack) settle(id protocol.ID, err error) {
@@ -68,22 +75,17 @@ func NewLeave(reason protocol.URI, message string, reply func(error)) Command {
 func (c *leaveCommand) owner() *Session { return c.sess }
 func (c *leaveCommand) do(*Machine)     {} // Machine.Do takes it in any state
 
-// NewCall returns a command that calls a procedure. reply is called with each result, progressive
-// ones included if the options ask for them, or with an error; never after the final one.
-func NewCall(procedure protocol.URI, opts protocol.CallOptions, payload protocol.Payload, reply func(*protocol.Result, error)) Command {
+// newAsyncCall returns a command that calls a procedure. reply is called with each result,
+// progressive ones included if the options ask for them, or with an error; never after the final
+// one.
+func newAsyncCall(procedure protocol.URI, opts protocol.CallOptions, payload protocol.Payload, reply func(*protocol.Result, error)) *callCommand {
 	return &callCommand{msg: protocol.Call{Procedure: procedure, Options: opts, Payload: payload}, reply: reply}
 }
 
-// NewCancel returns a command that cancels a call made by NewCall. Except in mode kill the call is
-// answered at once, with protocol.ErrorCanceled.
-func NewCancel(call Command, mode protocol.CancelMode) Command {
-	c, _ := call.(*callCommand)
-	return &cancelCommand{call: c, mode: mode}
-}
-
-// NewPublish returns a command that publishes an event. reply is called with the identifier of the
-// publication if the options ask for an acknowledgement, and with zero once it is sent if not.
-func NewPublish(topic protocol.URI, opts protocol.PublishOptions, payload protocol.Payload, reply func(protocol.ID, error)) Command {
+// newAsyncPublish returns a command that publishes an event. reply is called with the identifier
+// of the publication if the options ask for an acknowledgement, and with zero once it is sent if
+// not.
+func newAsyncPublish(topic protocol.URI, opts protocol.PublishOptions, payload protocol.Payload, reply func(protocol.ID, error)) *publishCommand {
 	c := &publishCommand{msg: protocol.Publish{Topic: topic, Options: opts, Payload: payload}}
 	c.reply = reply
 	return c

@@ -40,6 +40,7 @@ type Invocation struct {
 	chunks       chunkQueue
 	inputDone    bool // the machine's: the last chunk has come
 
+	notify        func(*Invocation)
 	answered      atomic.Bool
 	answer        protocol.YieldOptions
 	answerPayload protocol.Payload
@@ -122,7 +123,7 @@ func (inv *Invocation) Yield(ctx context.Context, r Reply) error {
 	}
 	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, values{r.Args, r.KwArgs})
 	if err == nil {
-		err = inv.sess.poster.Await(ctx, payload.Size())
+		err = inv.sess.poster.Await(ctx)
 	}
 	if err != nil {
 		return inv.sess.wrap("progress", inv.procedure, err)
@@ -195,7 +196,17 @@ func (inv *Invocation) setFailure(err error) {
 func (inv *Invocation) post() {
 	inv.sess.poster.Post(inv)
 	inv.ctx.end(errAnswered)
+	if inv.notify != nil {
+		inv.notify(inv)
+	}
 }
+
+// Notify has f called once the invocation has been answered, by whoever answers it. It is for
+// the owner of the machine, who calls it at most once and before anybody else gets the invocation.
+func (inv *Invocation) Notify(f func(inv *Invocation)) { inv.notify = f }
+
+// Size implements Command.
+func (inv *Invocation) Size() int { return small + inv.answerPayload.Size() }
 
 // Reject implements Command: the caller of a session that has ended is answered by the router.
 func (inv *Invocation) Reject(error) {}

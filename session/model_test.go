@@ -200,7 +200,7 @@ func orEnded(err error) error {
 func (x *model) call() {
 	name := x.name("call")
 	final := false
-	cmd := NewCall("com.x", protocol.CallOptions{ReceiveProgress: true}, protocol.Payload{}, func(r *protocol.Result, err error) {
+	cmd := newAsyncCall("com.x", protocol.CallOptions{ReceiveProgress: true}, protocol.Payload{}, func(r *protocol.Result, err error) {
 		require.False(x.t, final, "an answer after the final one")
 		if err == nil && r.Details.Progress {
 			return
@@ -210,7 +210,7 @@ func (x *model) call() {
 	})
 	x.m.Do(time.Time{}, cmd)
 	if x.rnd.IntN(4) == 0 {
-		x.m.Do(time.Time{}, NewCancel(cmd, protocol.CancelKillNoWait))
+		x.m.Do(time.Time{}, &cancelCommand{call: cmd, mode: protocol.CancelKillNoWait})
 	}
 }
 
@@ -414,5 +414,5 @@ func (x *model) Deliver(ref any, ev *Event) {
 
 func (x *model) Release(any, error) {}
 
-func (x *model) Post(cmd Command)                 { x.m.Do(time.Time{}, cmd) }
-func (x *model) Await(context.Context, int) error { return nil }
+func (x *model) Post(cmd Command)            { x.m.Do(time.Time{}, cmd) }
+func (x *model) Await(context.Context) error { return nil }

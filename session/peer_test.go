@@ -99,7 +99,7 @@ func (p *peer) Post(cmd Command) {
 	})
 }
 
-func (p *peer) Await(ctx context.Context, _ int) error { return ctx.Err() }
+func (p *peer) Await(ctx context.Context) error { return ctx.Err() }
 
 func (p *peer) Send(msg protocol.Message) error {
 	b, err := codec.Append(nil, protocol.MessagePack, msg)

@@ -20,6 +20,9 @@ func (c *publishCommand) settled(id protocol.ID, err error) {
 	c.settle(id, err)
 }
 
+// Size implements Command.
+func (c *publishCommand) Size() int { return small + c.msg.Payload.Size() }
+
 // Reject implements Command.
 func (c *publishCommand) Reject(err error) { c.settled(0, err) }
 
@@ -54,24 +57,56 @@ func (s *Session) Publish(ctx context.Context, topic string, opts ...PublishOpti
 	return id, nil
 }
 
-func (s *Session) publish(ctx context.Context, topic protocol.URI, spec *publishSpec) (protocol.ID, error) {
+// PublishAsync is Publish for those who cannot wait, such as actors. reply, if it is not nil, is
+// called as Publish returns; see CallAsync.
+func (s *Session) PublishAsync(topic string, reply func(protocol.ID, error), opts ...PublishOption) {
+	spec := publishSpec{}
+	for _, o := range opts {
+		o.applyPublish(&spec)
+	}
+	uri := protocol.URI(topic)
+	answer := func(id protocol.ID, err error) {
+		if reply != nil {
+			reply(id, s.wrap("publish", uri, err))
+		}
+	}
+	c, err := s.newPublish(uri, &spec)
+	if err != nil {
+		answer(0, err)
+		return
+	}
+	c.reply = answer
+	s.poster.Post(c)
+}
+
+// newPublish encodes a publication, on the goroutine of the publisher.
+func (s *Session) newPublish(topic protocol.URI, spec *publishSpec) (*publishCommand, error) {
 	if err := checkExact(topic, false); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := s.Err(); err != nil {
-		return 0, err
+		return nil, err
 	}
-	c := publishPool.Get().(*publishCommand) //nolint:forcetypeassert // see New
+	c := publishPool.Get().(*publishCommand) //nolint:forcetypeassert,errcheck // see New
 	c.sess = s
 	c.msg.Topic, c.msg.Options = topic, spec.options
 	var err error
 	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, spec.values); err == nil && s.fits != nil {
 		err = s.fits(&c.msg) // nobody would be there to hear of it later
 	}
-	if err == nil {
-		err = s.poster.Await(ctx, c.msg.Payload.Size())
-	}
 	if err != nil {
+		c.put()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *Session) publish(ctx context.Context, topic protocol.URI, spec *publishSpec) (protocol.ID, error) {
+	c, err := s.newPublish(topic, spec)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.poster.Await(ctx); err != nil {
 		c.put()
 		return 0, err
 	}

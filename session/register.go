@@ -101,6 +101,9 @@ type undoCommand struct {
 
 func (c *undoCommand) owner() *Session { return c.sess }
 
+// Size implements Command.
+func (c *undoCommand) Size() int { return small }
+
 // Reject implements Command: a session that has ended needs no undoing.
 func (c *undoCommand) Reject(error) {}
 

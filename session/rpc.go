@@ -39,6 +39,9 @@ type callCommand struct {
 func (c *callCommand) owner() *Session            { return c.sess }
 func (c *callCommand) kind() protocol.MessageType { return protocol.TypeCall }
 
+// Size implements Command.
+func (c *callCommand) Size() int { return small + c.msg.Payload.Size() }
+
 // Reject implements Command.
 func (c *callCommand) Reject(err error) {
 	if c.reply != nil {
@@ -80,6 +83,7 @@ type chunkCommand struct {
 }
 
 func (c *chunkCommand) Reject(error)    {} // the call itself is rejected
+func (c *chunkCommand) Size() int       { return small + c.payload.Size() }
 func (c *chunkCommand) owner() *Session { return c.call.sess }
 
 func (c *chunkCommand) do(m *Machine) {
@@ -103,6 +107,7 @@ type cancelCommand struct {
 }
 
 func (c *cancelCommand) Reject(error)    {} // the call itself is rejected
+func (c *cancelCommand) Size() int       { return small }
 func (c *cancelCommand) owner() *Session { return c.call.sess }
 
 // do sends CANCEL if the router understands it. Except in mode kill nobody waits for the answer
@@ -399,6 +404,7 @@ type yieldCommand struct {
 }
 
 func (c *yieldCommand) owner() *Session { return c.inv.sess }
+func (c *yieldCommand) Size() int       { return small + c.payload.Size() }
 
 func (c *yieldCommand) do(m *Machine) {
 	if m.serving[c.inv.request] != c.inv {

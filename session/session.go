@@ -13,8 +13,8 @@ type Poster interface {
 	// Post queues a command and returns at once. It may be called by any goroutine.
 	Post(cmd Command)
 	// Await returns when there is room for more outgoing data, or with the error of ctx. It is
-	// asked before size bytes are posted, so that a slow router slows its clients down.
-	Await(ctx context.Context, size int) error
+	// asked before application data is posted, so that a slow router slows its clients down.
+	Await(ctx context.Context) error
 }
 
 // SessionDetails are what the router said when it accepted the session, and how it is reached.

@@ -546,3 +546,42 @@ func TestSessionDetails(t *testing.T) {
 	_, ok = FromContext(t.Context())
 	require.False(t, ok)
 }
+
+func TestAsync(t *testing.T) {
+	t.Parallel()
+	p := newLoop(t)
+	_, err := p.s.Register(t.Context(), "com.add", func(x, y int) int { return x + y })
+	require.NoError(t, err)
+	type answer struct {
+		res *Result
+		err error
+	}
+	answers := make(chan answer, 1)
+	reply := func(res *Result, err error) { answers <- answer{res, err} }
+	cancel := p.s.CallAsync("com.add", reply, Args(2, 3))
+	a := <-answers
+	sum, err := As[int](a.res, a.err)
+	require.NoError(t, err)
+	require.Equal(t, 5, sum)
+	cancel() // too late
+
+	p.s.CallAsync("com.nowhere", reply)
+	a = <-answers
+	require.Equal(t, protocol.ErrorNoSuchProcedure, ErrorURI(a.err))
+	p.s.CallAsync("com.add", reply, Args(make(chan int)))
+	a = <-answers
+	require.Equal(t, protocol.ErrorInvalidPayload, ErrorURI(a.err))
+
+	published := make(chan protocol.ID, 1)
+	p.s.PublishAsync("com.topic", func(id protocol.ID, err error) {
+		require.NoError(t, err)
+		published <- id
+	}, Acknowledge())
+	require.NotZero(t, <-published)
+	p.s.PublishAsync("com.topic", nil)
+	p.s.PublishAsync("com..topic", func(_ protocol.ID, err error) {
+		require.Equal(t, protocol.ErrorInvalidURI, ErrorURI(err))
+		published <- 0
+	})
+	require.Zero(t, <-published)
+}

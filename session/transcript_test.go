@@ -145,7 +145,7 @@ func (p *player) Deliver(ref any, ev *Event) {
 func (p *player) Post(cmd Command) { p.m.Do(p.now, cmd) }
 
 // Await lets everything pass.
-func (p *player) Await(context.Context, int) error { return nil }
+func (p *player) Await(context.Context) error { return nil }
 
 func (p *player) step(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
@@ -225,7 +225,7 @@ func (p *player) command(verb, rest string) {
 	var cmd Command
 	switch verb {
 	case "call":
-		cmd = NewCall(protocol.URI(f[1]), callOptions(f[3]), p.payload(f[2]), func(r *protocol.Result, err error) {
+		cmd = newAsyncCall(protocol.URI(f[1]), callOptions(f[3]), p.payload(f[2]), func(r *protocol.Result, err error) {
 			if err != nil {
 				p.reply(name, "", err)
 				return
@@ -243,10 +243,11 @@ func (p *player) command(verb, rest string) {
 		p.m.Do(p.now, cmd)
 		return
 	case "cancel":
-		p.m.Do(p.now, NewCancel(p.commands[name], protocol.CancelMode(f[1])))
+		call, _ := p.commands[name].(*callCommand)
+		p.m.Do(p.now, &cancelCommand{call: call, mode: protocol.CancelMode(f[1])})
 		return
 	case "publish":
-		cmd = NewPublish(protocol.URI(f[1]), protocol.PublishOptions{Acknowledge: f[3] == "ack"}, p.payload(f[2]), ack)
+		cmd = newAsyncPublish(protocol.URI(f[1]), protocol.PublishOptions{Acknowledge: f[3] == "ack"}, p.payload(f[2]), ack)
 	case "register":
 		cmd = NewRegister(protocol.URI(f[1]), protocol.RegisterOptions{Match: match(f[2])}, name, ack)
 	case "unregister":
