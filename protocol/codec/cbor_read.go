@@ -183,7 +183,7 @@ func (f cborFormat) stringEnd(data []byte, pos int, h cborHead) (int, error) {
 	}
 }
 
-func (f cborFormat) read(data []byte, pos int) (token, int, error) {
+func (f cborFormat) read(data []byte, pos int) (k kind, n uint64, s []byte, next int, err error) {
 	h, err := f.head(data, pos)
 	tag := uint64(0)
 	for err == nil && h.major == cborTag {
@@ -191,30 +191,30 @@ func (f cborFormat) read(data []byte, pos int) (token, int, error) {
 		h, err = f.head(data, pos)
 	}
 	if err != nil {
-		return token{}, 0, err
+		return 0, 0, nil, 0, err
 	}
+	k, n, next = kindUint, h.n, h.next
 	switch h.major {
 	case cborUint:
-		return token{kind: kindUint, n: h.n}, h.next, nil
 	case cborNegative:
-		return cborNegativeToken(h.n), h.next, nil
+		k, n = cborNegativeInteger(h.n)
 	case cborBytes:
-		content, end, err := f.readString(data, pos, h)
+		k, n = kindBytes, 0
+		s, next, err = f.readString(data, pos, h)
 		if err == nil && (tag == 2 || tag == 3) {
-			return cborBigInteger(content, tag == 3), end, nil
+			k, n = cborBigInteger(s, tag == 3)
 		}
-		return token{kind: kindBytes, s: content}, end, err
 	case cborText:
-		content, end, err := f.readString(data, pos, h)
-		return token{kind: kindText, s: content}, end, err
+		k, n = kindText, 0
+		s, next, err = f.readString(data, pos, h)
 	case cborList:
-		return token{kind: kindList, n: h.n}, h.next, nil
+		k = kindList
 	case cborDict:
-		return token{kind: kindDict, n: h.n}, h.next, nil
+		k = kindDict
 	default:
-		t, err := cborSimpleToken(h, pos)
-		return t, h.next, err
+		k, n, s, err = cborSimpleValue(h, pos)
 	}
+	return k, n, s, next, err
 }
 
 func (f cborFormat) readString(data []byte, pos int, h cborHead) ([]byte, int, error) {
@@ -237,17 +237,17 @@ func (f cborFormat) readString(data []byte, pos int, h cborHead) ([]byte, int, e
 	return joined, end, nil
 }
 
-// cborNegativeToken returns -1-n; beyond 64 bits the nearest float.
-func cborNegativeToken(n uint64) token {
+// cborNegativeInteger returns -1-n; beyond 64 bits the nearest float.
+func cborNegativeInteger(n uint64) (kind, uint64) {
 	if n > math.MaxInt64 {
-		return floatToken(-1 - float64(n))
+		return kindFloat, math.Float64bits(-1 - float64(n))
 	}
-	return token{kind: kindNegative, n: ^n}
+	return kindNegative, ^n
 }
 
 // cborBigInteger returns the big integer of tag 2 or 3 as an integer, and beyond
 // 64 bits as the nearest float, as it is done with the integers of JSON.
-func cborBigInteger(content []byte, negative bool) token {
+func cborBigInteger(content []byte, negative bool) (kind, uint64) {
 	content = bytes.TrimLeft(content, "\x00")
 	if len(content) <= 8 {
 		n := uint64(0)
@@ -255,9 +255,9 @@ func cborBigInteger(content []byte, negative bool) token {
 			n = n<<8 | uint64(c)
 		}
 		if negative {
-			return cborNegativeToken(n)
+			return cborNegativeInteger(n)
 		}
-		return token{kind: kindUint, n: n}
+		return kindUint, n
 	}
 	f := math.Inf(1)
 	if len(content) <= 128 { // floats end at 2^1024
@@ -266,26 +266,26 @@ func cborBigInteger(content []byte, negative bool) token {
 	if negative {
 		f = -f
 	}
-	return floatToken(f)
+	return kindFloat, math.Float64bits(f)
 }
 
-func cborSimpleToken(h cborHead, pos int) (token, error) {
+func cborSimpleValue(h cborHead, pos int) (kind, uint64, []byte, error) {
 	switch h.info {
 	case 20, 21:
-		return token{kind: kindBool, n: uint64(h.info - 20)}, nil
+		return kindBool, uint64(h.info - 20), nil, nil
 	case 22, 23:
-		return token{}, nil
+		return kindNil, 0, nil, nil
 	case 25:
-		return floatToken(halfFloat(uint16(h.n))), nil
+		return kindFloat, math.Float64bits(halfFloat(uint16(h.n))), nil, nil
 	case 26:
-		return floatToken(float64(math.Float32frombits(uint32(h.n)))), nil
+		return kindFloat, math.Float64bits(float64(math.Float32frombits(uint32(h.n)))), nil, nil
 	case 27:
-		return token{kind: kindFloat, n: h.n}, nil
+		return kindFloat, h.n, nil, nil
 	default:
 		if h.info == 24 && h.n < 32 {
-			return token{}, malformed(pos, "malformed simple value")
+			return 0, 0, nil, malformed(pos, "malformed simple value")
 		}
-		return token{kind: kindOther, s: []byte("simple value " + strconv.FormatUint(h.n, 10))}, nil
+		return kindOther, 0, []byte("simple value " + strconv.FormatUint(h.n, 10)), nil
 	}
 }
 

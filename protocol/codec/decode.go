@@ -90,19 +90,19 @@ func (d *decoding) open() {
 		d.fail("", "a message must not be empty")
 		return
 	}
-	head, pos, err := d.f.read(d.data, d.pos)
+	k, n, _, pos, err := d.f.read(d.data, d.pos)
 	switch {
 	case err != nil:
 		d.fail("", err.Error())
 		return
-	case head.kind != kindList:
-		d.fail("", "a message must be a list, not "+head.kind.String())
+	case k != kindList:
+		d.fail("", "a message must be a list, not "+k.String())
 		return
 	}
-	d.n, d.pos = head.n, pos
-	t := d.element("message type", kindUint, "an integer")
-	if d.typ = protocol.MessageType(t.n); uint64(d.typ) != t.n {
-		d.unknownType(t.n)
+	d.n, d.pos = n, pos
+	t, _ := d.element("message type", kindUint, "an integer")
+	if d.typ = protocol.MessageType(t); uint64(d.typ) != t {
+		d.unknownType(t)
 	}
 }
 
@@ -150,28 +150,29 @@ func (d *decoding) close() {
 	}
 }
 
-// scalar reads the value at hand, which must be of the wanted kind.
-func (d *decoding) scalar(field string, want kind, name string) token {
+// scalar reads the value at hand, which must be of the wanted kind, and returns the
+// fields of its token.
+func (d *decoding) scalar(field string, want kind, name string) (n uint64, s []byte) {
 	if d.err != nil {
-		return token{}
+		return 0, nil
 	}
-	t, pos, err := d.f.read(d.data, d.pos)
+	k, n, s, pos, err := d.f.read(d.data, d.pos)
 	if err != nil {
 		d.fail(field, err.Error())
-		return token{}
+		return 0, nil
 	}
-	if t.kind != want {
-		d.mismatch(field, name, t.kind)
-		return token{}
+	if k != want {
+		d.mismatch(field, name, k)
+		return 0, nil
 	}
 	d.pos = pos
-	return t
+	return n, s
 }
 
 // element reads the next element, a scalar or the head of a dict.
-func (d *decoding) element(field string, want kind, name string) token {
+func (d *decoding) element(field string, want kind, name string) (n uint64, s []byte) {
 	if !d.require(field) {
-		return token{}
+		return 0, nil
 	}
 	return d.scalar(field, want, name)
 }
@@ -186,7 +187,8 @@ func (d *decoding) id(field string) protocol.ID {
 
 // idOrZero reads an identifier where 0 has a meaning of its own.
 func (d *decoding) idOrZero(field string) protocol.ID {
-	id := protocol.ID(d.element(field, kindUint, "an identifier").n)
+	n, _ := d.element(field, kindUint, "an identifier")
+	id := protocol.ID(n)
 	if id > protocol.MaxID {
 		d.fail(field, "identifier "+id.String()+" is not in 1 to 2^53")
 	}
@@ -194,7 +196,8 @@ func (d *decoding) idOrZero(field string) protocol.ID {
 }
 
 func (d *decoding) text(field string) string {
-	return d.texts.text(d.element(field, kindText, "text").s)
+	_, s := d.element(field, kindText, "text")
+	return d.texts.text(s)
 }
 
 func (d *decoding) uri(field string) protocol.URI { return protocol.URI(d.text(field)) }
@@ -239,7 +242,7 @@ func (d *decoding) payload(extra protocol.Dict) protocol.Payload {
 
 // wrongKind reports a value that is not of the wanted kind, or that it is malformed.
 func (d *decoding) wrongKind(field, want string, got kind) {
-	if _, _, err := d.f.read(d.data, d.pos); err != nil {
+	if _, _, _, _, err := d.f.read(d.data, d.pos); err != nil {
 		d.fail(field, err.Error())
 		return
 	}

@@ -240,7 +240,7 @@ func (d *decoding) revocation(request protocol.ID, key string) protocol.Revocati
 
 func (d *decoding) errorMessage() *protocol.Error {
 	m := &protocol.Error{}
-	t := d.element("RequestType", kindUint, "an integer").n
+	t, _ := d.element("RequestType", kindUint, "an integer")
 	if m.RequestType = protocol.MessageType(t); d.err == nil && !answerable(t) {
 		d.fail("RequestType", "not a request that can fail")
 	}

@@ -23,9 +23,9 @@ var (
 // their own (Extra) behind them and sorted, as are the dicts inside them; a key of Extra that stands for a field
 // which is set is left out.
 func Append(dst []byte, s protocol.Serializer, m protocol.Message) ([]byte, error) {
-	e := encoding{writer: newWriter(s, dst), serializer: s}
-	e.sort = true
-	if e.err == nil {
+	var e encoding
+	e.serializer, e.sort = s, true
+	if e.init(s, dst); e.err == nil {
 		e.message(m)
 	}
 	if e.err != nil {
@@ -40,7 +40,7 @@ type encoding struct {
 	serializer protocol.Serializer
 	field      string // the element being written, for errors
 	typ        protocol.MessageType
-	payload    protocol.Payload
+	payload    *protocol.Payload
 	parts      int      // of the payload
 	extra      bool     // whether to note the keys written
 	written    []string // the keys written, if there is an Extra
@@ -64,7 +64,7 @@ func (e *encoding) head(t protocol.MessageType, n int) {
 }
 
 // headWith is head for a message that ends with a payload.
-func (e *encoding) headWith(t protocol.MessageType, n int, p protocol.Payload) {
+func (e *encoding) headWith(t protocol.MessageType, n int, p *protocol.Payload) {
 	if p.Args != nil || p.KwArgs != nil {
 		e.measure(p)
 	}
@@ -72,7 +72,7 @@ func (e *encoding) headWith(t protocol.MessageType, n int, p protocol.Payload) {
 }
 
 // measure notes how many elements the payload needs: empty ones at the end need none.
-func (e *encoding) measure(p protocol.Payload) {
+func (e *encoding) measure(p *protocol.Payload) {
 	f := formatOf(p.Serializer)
 	if f == nil {
 		e.field = "payload"
@@ -93,11 +93,11 @@ func emptyContainer(f format, data []byte) bool {
 	if len(data) > 16 { // no serializer needs so much for nothing but by intent
 		return false
 	}
-	head, pos, err := f.read(data, 0)
-	if err != nil || head.kind != kindList && head.kind != kindDict {
+	k, n, _, pos, err := f.read(data, 0)
+	if err != nil || k != kindList && k != kindDict {
 		return false
 	}
-	_, more, err := f.item(data, pos, head.kind, head.n, 0)
+	_, more, err := f.item(data, pos, k, n, 0)
 	return err == nil && !more
 }
 
@@ -183,27 +183,40 @@ func (e *encoding) option(key string) {
 	}
 }
 
-// The following write an option unless it has its zero value.
+// The following write an option unless it has its zero value. Those of the frequent
+// messages are so short that they are inlined: most options are absent.
 
 func (e *encoding) boolOption(key string, v bool) {
 	if v {
-		e.option(key)
-		e.bool(v)
+		e.putBool(key)
 	}
+}
+
+func (e *encoding) putBool(key string) {
+	e.option(key)
+	e.bool(true)
 }
 
 func (e *encoding) textOption(key, v string) {
 	if v != "" {
-		e.option(key)
-		e.textField(key, v)
+		e.putText(key, v)
 	}
+}
+
+func (e *encoding) putText(key, v string) {
+	e.option(key)
+	e.textField(key, v)
 }
 
 func (e *encoding) uintOption(key string, v uint64) {
 	if v != 0 {
-		e.option(key)
-		e.uint(v)
+		e.putUint(key, v)
 	}
+}
+
+func (e *encoding) putUint(key string, v uint64) {
+	e.option(key)
+	e.uint(v)
 }
 
 func (e *encoding) anyOption(key string, v any) {
@@ -252,15 +265,25 @@ func (e *encoding) matchOption(m protocol.Match) {
 
 func (e *encoding) trustLevel(level *int) {
 	if level != nil {
-		e.option("trustlevel")
-		e.int(int64(*level))
+		e.putTrustLevel(*level)
 	}
 }
 
-func (e *encoding) passthru(p *protocol.Passthru) {
-	if p = active(p); p == nil {
-		return
+func (e *encoding) putTrustLevel(level int) {
+	if level < 0 {
+		e.fail(errors.New("a trust level must not be negative"))
+		e.note("trustlevel")
 	}
+	e.putUint("trustlevel", uint64(level))
+}
+
+func (e *encoding) passthru(p *protocol.Passthru) {
+	if p != nil && p.Scheme != "" {
+		e.putPassthru(p)
+	}
+}
+
+func (e *encoding) putPassthru(p *protocol.Passthru) {
 	e.textOption("ppt_scheme", p.Scheme)
 	e.textOption("ppt_serializer", p.Serializer)
 	e.textOption("ppt_cipher", p.Cipher)

@@ -16,12 +16,12 @@ func (e *encoding) message(m protocol.Message) {
 	case *protocol.Invocation:
 		e.invocation(m)
 	case *protocol.Yield:
-		e.headWith(protocol.TypeYield, 3, m.Payload)
+		e.headWith(protocol.TypeYield, 3, &m.Payload)
 		e.id("Request", m.Request)
 		e.answer(m.Options.Progress, m.Options.Passthru, m.Options.Extra)
 		e.end()
 	case *protocol.Result:
-		e.headWith(protocol.TypeResult, 3, m.Payload)
+		e.headWith(protocol.TypeResult, 3, &m.Payload)
 		e.id("Request", m.Request)
 		e.answer(m.Details.Progress, m.Details.Passthru, m.Details.Extra)
 		e.end()
@@ -52,7 +52,7 @@ func (e *encoding) short(m protocol.Message) {
 	case *protocol.Welcome:
 		e.welcome(m)
 	case *protocol.Abort:
-		e.headWith(protocol.TypeAbort, 3, m.Payload)
+		e.headWith(protocol.TypeAbort, 3, &m.Payload)
 		e.closeDetails(m.Details)
 		e.uri("Reason", m.Reason)
 		e.end()
@@ -89,7 +89,7 @@ func (e *encoding) short(m protocol.Message) {
 }
 
 func (e *encoding) call(m *protocol.Call) {
-	e.headWith(protocol.TypeCall, 4, m.Payload)
+	e.headWith(protocol.TypeCall, 4, &m.Payload)
 	e.id("Request", m.Request)
 	v := &m.Options
 	o := e.dict(v.Extra)
@@ -106,7 +106,7 @@ func (e *encoding) call(m *protocol.Call) {
 }
 
 func (e *encoding) invocation(m *protocol.Invocation) {
-	e.headWith(protocol.TypeInvocation, 4, m.Payload)
+	e.headWith(protocol.TypeInvocation, 4, &m.Payload)
 	e.id("Request", m.Request)
 	e.id("Registration", m.Registration)
 	v := &m.Details
@@ -133,7 +133,7 @@ func (e *encoding) answer(progress bool, p *protocol.Passthru, extra protocol.Di
 }
 
 func (e *encoding) event(m *protocol.Event) {
-	e.headWith(protocol.TypeEvent, 4, m.Payload)
+	e.headWith(protocol.TypeEvent, 4, &m.Payload)
 	e.id("Subscription", m.Subscription)
 	e.id("Publication", m.Publication)
 	v := &m.Details
@@ -151,7 +151,7 @@ func (e *encoding) event(m *protocol.Event) {
 }
 
 func (e *encoding) publish(m *protocol.Publish) {
-	e.headWith(protocol.TypePublish, 4, m.Payload)
+	e.headWith(protocol.TypePublish, 4, &m.Payload)
 	e.id("Request", m.Request)
 	v := &m.Options
 	o := e.dict(v.Extra)
@@ -178,7 +178,7 @@ func (e *encoding) publish(m *protocol.Publish) {
 }
 
 func (e *encoding) errorMessage(m *protocol.Error) {
-	e.headWith(protocol.TypeError, 5, m.Payload)
+	e.headWith(protocol.TypeError, 5, &m.Payload)
 	if !answerable(uint64(m.RequestType)) {
 		e.fail(errors.New(m.RequestType.String() + " is not a request that can fail"))
 		e.note("RequestType")

@@ -1,6 +1,9 @@
 package codec
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 // The bounds of the texts a Decoder remembers: at most maxInterned of them, none
 // longer than maxInternedText, so 20 KiB per connection at the worst.
@@ -54,10 +57,11 @@ func (in *interner) pair(hash uint64) int { return int(hash%uint64(len(in.slots)
 
 func (in *interner) put(i int, s string) { in.slots[i+1], in.slots[i] = in.slots[i], s }
 
+// grow doubles the table. Of each pair the text used last goes last, to stay in front.
 func (in *interner) grow() {
 	old := in.slots
 	in.slots = make([]string, 2*len(old))
-	for _, s := range old {
+	for _, s := range slices.Backward(old) {
 		if s != "" {
 			in.put(in.pair(maphash.String(in.seed, s)), s)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"strconv"
 	"unicode/utf16"
@@ -133,29 +134,30 @@ func (f jsonFormat) colon(data []byte, pos int) (int, error) {
 	return f.space(data, pos+1), nil
 }
 
-func (jsonFormat) read(data []byte, pos int) (token, int, error) {
+func (jsonFormat) read(data []byte, pos int) (k kind, n uint64, s []byte, next int, err error) {
 	if pos >= len(data) {
-		return token{}, 0, truncated(pos)
+		return 0, 0, nil, 0, truncated(pos)
 	}
 	switch data[pos] {
 	case '"':
-		return jsonReadString(data, pos)
+		k, s, next, err = jsonReadString(data, pos)
 	case '[':
-		return token{kind: kindList, n: unknownLength}, pos + 1, nil
+		k, n, next = kindList, unknownLength, pos+1
 	case '{':
-		return token{kind: kindDict, n: unknownLength}, pos + 1, nil
+		k, n, next = kindDict, unknownLength, pos+1
 	case 'n':
-		end, err := jsonLiteral(data, pos, "null")
-		return token{}, end, err
+		k = kindNil
+		next, err = jsonLiteral(data, pos, "null")
 	case 't':
-		end, err := jsonLiteral(data, pos, "true")
-		return token{kind: kindBool, n: 1}, end, err
+		k, n = kindBool, 1
+		next, err = jsonLiteral(data, pos, "true")
 	case 'f':
-		end, err := jsonLiteral(data, pos, "false")
-		return token{kind: kindBool}, end, err
+		k = kindBool
+		next, err = jsonLiteral(data, pos, "false")
 	default:
-		return jsonReadNumber(data, pos)
+		k, n, next, err = jsonReadNumber(data, pos)
 	}
+	return k, n, s, next, err
 }
 
 func jsonLiteral(data []byte, pos int, word string) (int, error) {
@@ -227,48 +229,46 @@ func jsonDigits(data []byte, pos int) int {
 	return pos
 }
 
-func jsonReadNumber(data []byte, pos int) (token, int, error) {
+func jsonReadNumber(data []byte, pos int) (kind, uint64, int, error) {
 	end, form, err := jsonNumberEnd(data, pos)
 	if err != nil {
-		return token{}, 0, err
+		return 0, 0, 0, err
 	}
 	if form == numberInteger {
-		if t, ok := jsonInteger(data[pos:end]); ok {
-			return t, end, nil
+		if k, n, ok := jsonInteger(data[pos:end]); ok {
+			return k, n, end, nil
 		}
 	}
 	// An integer beyond 64 bits becomes the nearest float.
 	f, err := strconv.ParseFloat(string(data[pos:end]), 64)
 	if err != nil {
-		return token{}, 0, malformed(pos, "number out of range")
+		return 0, 0, 0, malformed(pos, "number out of range")
 	}
-	return floatToken(f), end, nil
+	return kindFloat, math.Float64bits(f), end, nil
 }
 
-func jsonInteger(digits []byte) (token, bool) {
+func jsonInteger(digits []byte) (kind, uint64, bool) {
 	negative := digits[0] == '-'
 	if negative {
 		digits = digits[1:]
 	}
 	if len(digits) > 20 {
-		return token{}, false
+		return 0, 0, false
 	}
 	var n uint64
-	for _, c := range digits {
-		high, low := bits.Mul64(n, 10)
-		sum, carry := bits.Add64(low, uint64(c-'0'), 0)
-		if high != 0 || carry != 0 {
-			return token{}, false
+	for i, c := range digits {
+		if i == 19 && (n > math.MaxUint64/10 || n == math.MaxUint64/10 && c > '5') {
+			return 0, 0, false // above 18446744073709551615
 		}
-		n = sum
+		n = 10*n + uint64(c-'0')
 	}
 	switch {
 	case !negative || n == 0:
-		return token{kind: kindUint, n: n}, true
+		return kindUint, n, true
 	case n <= 1<<63:
-		return token{kind: kindNegative, n: -n}, true
+		return kindNegative, -n, true
 	default:
-		return token{}, false
+		return 0, 0, false
 	}
 }
 
@@ -387,14 +387,14 @@ func jsonHex(data []byte, pos int) (rune, bool) {
 	return r, true
 }
 
-func jsonReadString(data []byte, pos int) (token, int, error) {
+func jsonReadString(data []byte, pos int) (kind, []byte, int, error) {
 	end, plain, err := jsonString(data, pos)
 	if err != nil {
-		return token{}, 0, err
+		return 0, nil, 0, err
 	}
 	content := data[pos+1 : end-1]
 	if plain {
-		return token{kind: kindText, s: content}, end, nil
+		return kindText, content, end, nil
 	}
 	mark := bytes.HasPrefix(content, []byte(binaryMark))
 	if mark {
@@ -404,14 +404,14 @@ func jsonReadString(data []byte, pos int) (token, int, error) {
 		content = jsonUnescape(content)
 	}
 	if !mark {
-		return token{kind: kindText, s: content}, end, nil
+		return kindText, content, end, nil
 	}
 	decoded := make([]byte, base64.StdEncoding.DecodedLen(len(content)))
 	n, err := base64.StdEncoding.Decode(decoded, content)
 	if err != nil {
-		return token{}, 0, malformed(pos, "binary is not valid base64")
+		return 0, nil, 0, malformed(pos, "binary is not valid base64")
 	}
-	return token{kind: kindBytes, s: decoded[:n]}, end, nil
+	return kindBytes, decoded[:n], end, nil
 }
 
 // jsonUnescape returns the content of a string that jsonString has checked.

@@ -218,35 +218,35 @@ func (f msgpackFormat) end(data []byte, pos, levels int) (int, error) {
 	return pos, nil
 }
 
-func (f msgpackFormat) read(data []byte, pos int) (token, int, error) {
+func (f msgpackFormat) read(data []byte, pos int) (k kind, n uint64, s []byte, next int, err error) {
 	h, err := f.head(data, pos)
 	if err != nil {
-		return token{}, 0, err
+		return 0, 0, nil, 0, err
 	}
 	switch h.kind {
 	case kindText, kindBytes, kindOther:
 	default:
-		return token{kind: h.kind, n: h.n}, h.next, nil
+		return h.kind, h.n, nil, h.next, nil
 	}
 	end := h.next + int(h.n)
 	content := data[h.next:end]
-	if h.kind == kindOther {
-		return msgpackExtension(h.ext, content), end, nil
-	}
 	if h.kind == kindText && !utf8.Valid(content) {
-		return token{}, 0, malformed(pos, "text is not valid UTF-8")
+		return 0, 0, nil, 0, malformed(pos, "text is not valid UTF-8")
 	}
-	return token{kind: h.kind, s: content}, end, nil
+	if h.kind == kindOther {
+		h.kind, content = msgpackExtension(h.ext, content)
+	}
+	return h.kind, 0, content, end, nil
 }
 
 // msgpackExtension turns a timestamp into text by RFC 3339.
-func msgpackExtension(ext int8, content []byte) token {
+func msgpackExtension(ext int8, content []byte) (kind, []byte) {
 	if ext == -1 {
 		if at, ok := msgpackTime(content); ok {
-			return token{kind: kindText, s: at.UTC().AppendFormat(nil, time.RFC3339Nano)}
+			return kindText, at.UTC().AppendFormat(nil, time.RFC3339Nano)
 		}
 	}
-	return token{kind: kindOther, s: []byte("extension type " + strconv.Itoa(int(ext)))}
+	return kindOther, []byte("extension type " + strconv.Itoa(int(ext)))
 }
 
 func msgpackTime(content []byte) (time.Time, bool) {

@@ -38,8 +38,8 @@ func (d *decoding) options(field string) dict {
 // dictHere starts the dict at hand.
 func (d *decoding) dictHere(field string, limit int) dict {
 	start := d.pos
-	head := d.scalar(field, kindDict, "a dict")
-	return dict{d: d, field: field, n: head.n, start: start, limit: limit}
+	n, _ := d.scalar(field, kindDict, "a dict")
+	return dict{d: d, field: field, n: n, start: start, limit: limit}
 }
 
 // next moves to the next pair.
@@ -60,9 +60,9 @@ func (o *dict) next() bool {
 	if d.pos = pos; !ok {
 		return false
 	}
-	key, pos, err := d.f.read(d.data, d.pos)
-	if err == nil && key.kind != kindText {
-		d.mismatch(o.field, "a dict with keys of text", key.kind)
+	k, _, key, pos, err := d.f.read(d.data, d.pos)
+	if err == nil && k != kindText {
+		d.mismatch(o.field, "a dict with keys of text", k)
 		return false
 	}
 	if err == nil {
@@ -72,7 +72,7 @@ func (o *dict) next() bool {
 		d.fail(o.field, err.Error())
 		return false
 	}
-	o.key, d.pos = key.s, pos
+	o.key, d.pos = key, pos
 	return true
 }
 
@@ -97,39 +97,46 @@ func (o *dict) skip() {
 }
 
 // scalar reads the value, which must be of the wanted kind.
-func (o *dict) scalar(want kind, name string) token {
+func (o *dict) scalar(want kind, name string) (n uint64, s []byte) {
 	d := o.d
-	t, pos, err := d.f.read(d.data, d.pos)
+	k, n, s, pos, err := d.f.read(d.data, d.pos)
 	if err != nil {
 		d.fail(string(o.key), err.Error())
-		return token{}
+		return 0, nil
 	}
-	if t.kind != want {
-		d.mismatch(string(o.key), name, t.kind)
-		return token{}
+	if k != want {
+		d.mismatch(string(o.key), name, k)
+		return 0, nil
 	}
 	d.pos = pos
-	return t
+	return n, s
 }
 
-func (o *dict) bool() bool { return o.scalar(kindBool, "a boolean").n == 1 }
+func (o *dict) bool() bool {
+	n, _ := o.scalar(kindBool, "a boolean")
+	return n == 1
+}
 
-func (o *dict) text() string { return o.d.texts.text(o.scalar(kindText, "text").s) }
+func (o *dict) text() string {
+	_, s := o.scalar(kindText, "text")
+	return o.d.texts.text(s)
+}
 
 func (o *dict) uri() protocol.URI { return protocol.URI(o.text()) }
 
 // uint reads an integer from 0 to limit.
 func (o *dict) uint(limit uint64) uint64 {
-	t := o.scalar(kindUint, "an integer that is not negative")
-	if t.n > limit {
-		o.d.fail(string(o.key), strconv.FormatUint(t.n, 10)+" exceeds "+strconv.FormatUint(limit, 10))
+	n, _ := o.scalar(kindUint, "an integer that is not negative")
+	if n > limit {
+		o.d.fail(string(o.key), strconv.FormatUint(n, 10)+" exceeds "+strconv.FormatUint(limit, 10))
 		return 0
 	}
-	return t.n
+	return n
 }
 
 func (o *dict) id() protocol.ID {
-	id := protocol.ID(o.scalar(kindUint, "an identifier").n)
+	n, _ := o.scalar(kindUint, "an identifier")
+	id := protocol.ID(n)
 	if !id.Valid() {
 		o.d.fail(string(o.key), "identifier "+id.String()+" is not in 1 to 2^53")
 		return 0
@@ -154,9 +161,9 @@ func (o *dict) trustLevel() *int {
 // list reads a list, calling each for its items.
 func (o *dict) list(each func()) {
 	d := o.d
-	head := o.scalar(kindList, "a list")
+	n, _ := o.scalar(kindList, "a list")
 	for i := uint64(0); d.err == nil; i++ {
-		pos, ok, err := d.f.item(d.data, d.pos, kindList, head.n, i)
+		pos, ok, err := d.f.item(d.data, d.pos, kindList, n, i)
 		if err != nil {
 			d.fail(string(o.key), err.Error())
 			return

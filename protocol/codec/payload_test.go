@@ -192,6 +192,7 @@ func TestAppendRefuses(t *testing.T) {
 		{&protocol.Call{Request: 1, Options: protocol.CallOptions{Extra: protocol.Dict{"_mine": make(chan int)}}, Procedure: "a"}, "codec: encode CALL: _mine: "},
 		{&protocol.Error{RequestType: protocol.TypeResult, Request: 1, Error: "a"}, "codec: encode ERROR: RequestType: RESULT is not a request"},
 		{&protocol.Yield{Request: 1, Payload: protocol.Payload{Args: []byte("[]")}}, "codec: encode YIELD: payload: a payload without serializer"},
+		{&protocol.Event{Subscription: 1, Publication: 1, Details: protocol.EventDetails{TrustLevel: new(-1)}}, "codec: encode EVENT: trustlevel: a trust level must not be negative"},
 		{&protocol.Yield{Request: 1, Payload: bad}, "codec: encode YIELD: Args: simple value 5 has no equivalent"},
 	}
 	for _, test := range tests {

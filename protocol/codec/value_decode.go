@@ -43,11 +43,10 @@ const preallocated = 1024
 // any decodes the value at hand into nil, bool, int64, uint64 above that, float64,
 // string, []byte, []any or map[string]any.
 func (r *reader) any(levels int) (any, error) {
-	t, pos, err := r.f.read(r.data, r.pos)
+	t, err := r.scalar()
 	if err != nil {
 		return nil, err
 	}
-	r.pos = pos
 	switch t.kind {
 	case kindNil:
 		return nil, nil
@@ -132,7 +131,7 @@ func (r *reader) items(head token, levels int, each func() error) error {
 // pairs calls each for the pairs of a dict, the reader being at the value.
 func (r *reader) pairs(head token, levels int, each func(key string) error) error {
 	return r.items(head, levels, func() error {
-		key, pos, err := r.f.read(r.data, r.pos)
+		key, err := r.scalar()
 		if err != nil {
 			return err
 		}
@@ -140,7 +139,7 @@ func (r *reader) pairs(head token, levels int, each func(key string) error) erro
 		if err != nil {
 			return err
 		}
-		if r.pos, err = r.f.colon(r.data, pos); err != nil {
+		if r.pos, err = r.f.colon(r.data, r.pos); err != nil {
 			return err
 		}
 		return each(string(text))
@@ -217,7 +216,7 @@ func (r *reader) intoLessFrequent(dst any, levels int) error {
 }
 
 func (r *reader) scalar() (token, error) {
-	t, pos, err := r.f.read(r.data, r.pos)
+	t, pos, err := readToken(r.f, r.data, r.pos)
 	if err == nil {
 		r.pos = pos
 	}

@@ -22,11 +22,16 @@ type writer struct {
 }
 
 func newWriter(s protocol.Serializer, dst []byte) writer {
-	w := writer{f: formatOf(s), json: s == protocol.JSON, b: dst, start: len(dst)}
+	var w writer
+	w.init(s, dst)
+	return w
+}
+
+func (w *writer) init(s protocol.Serializer, dst []byte) {
+	w.f, w.json, w.b, w.start = formatOf(s), s == protocol.JSON, dst, len(dst)
 	if w.f == nil {
 		w.err = errSerializer
 	}
-	return w
 }
 
 // result returns the output, or what dst was before if there was an error.
