@@ -19,7 +19,7 @@ type buffer struct {
 
 var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, bufferSize)} }} //nolint:gochecknoglobals // a pool serves the whole process
 
-func newBuffer() *buffer { return buffers.Get().(*buffer) } //nolint:forcetypeassert,errcheck // the pool holds nothing else
+func newBuffer() *buffer { return buffers.Get().(*buffer) }
 
 // free gives the buffer back, unless it has grown large.
 func (b *buffer) free() {

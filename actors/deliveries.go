@@ -28,7 +28,7 @@ type peerHandle struct {
 }
 
 func handleOf(p *router.Peer) *peerHandle {
-	return p.Handle.(*peerHandle) //nolint:forcetypeassert,errcheck // every peer of a router actor has one
+	return p.Handle.(*peerHandle)
 }
 
 // peerEvents is a run of events together with the session it is for.
@@ -71,7 +71,7 @@ type deliveries struct {
 var deliveryBatches = sync.Pool{New: func() any { return new(deliveries) }} //nolint:gochecknoglobals // a pool serves the whole process
 
 func newDeliveries(to *router.Peer) *deliveries {
-	d := deliveryBatches.Get().(*deliveries) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+	d := deliveryBatches.Get().(*deliveries)
 	d.to = to
 	return d
 }

@@ -153,11 +153,12 @@ type guardian struct{ logger *slog.Logger }
 
 // HandleFailure implements actor.SupervisorStrategy. It runs on the failing actor's
 // goroutine and must not panic.
-func (g *guardian) HandleFailure(system *actor.ActorSystem, _ actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
-	g.logger.Error("actor failed", "pid", child.Id, "reason", reason, stackOf(reason))
+func (g *guardian) HandleFailure(system *actor.ActorSystem, _ actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) { //nolint:revive // the interface has so many arguments
+	g.logger.Error("actor failed", slog.String("pid", child.Id), slog.Any("reason", reason), stackOf(reason))
 	system.Root.Stop(child)
 }
 
+// stackOf returns the stack of a panic, if reason is one, for a log record.
 func stackOf(reason any) slog.Attr {
 	if p, ok := reason.(*supervisor.PanicError); ok {
 		return slog.String("stack", string(p.Stack))

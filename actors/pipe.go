@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"maps"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -40,7 +41,7 @@ func (o *pipeOutlet) attach() {
 	host, owner, in, flow, pipe, hard := o.host, o.owner, o.in, o.flow, o.pipe, o.hard
 	o.pipe.OnClose(func(err error) { host.send(owner, &linkLost{err: err}) })
 	o.pipe.Receive(func(msgs []protocol.Message) {
-		b := inbounds.Get().(*inbound) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+		b := inbounds.Get().(*inbound)
 		b.msgs, b.flow = msgs, in
 		for i, m := range msgs {
 			b.size += messageSize(m)
@@ -118,15 +119,14 @@ func acceptFlow(m protocol.Message, flow *outflow) protocol.Message {
 			c.Details.Extra = withoutKey(c.Details.Extra)
 			return &c
 		}
+	default:
 	}
 	return m
 }
 
 func withKey(d protocol.Dict, in *inflow) protocol.Dict {
 	c := make(protocol.Dict, len(d)+1)
-	for k, v := range d {
-		c[k] = v
-	}
+	maps.Copy(c, d)
 	c[flowKey] = in
 	return c
 }
@@ -135,12 +135,8 @@ func withoutKey(d protocol.Dict) protocol.Dict {
 	if len(d) == 1 {
 		return nil
 	}
-	c := make(protocol.Dict, len(d)-1)
-	for k, v := range d {
-		if k != flowKey {
-			c[k] = v
-		}
-	}
+	c := maps.Clone(d)
+	delete(c, flowKey)
 	return c
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -62,9 +63,8 @@ func (r *reader) run() {
 	if wrong {
 		r.fail(err)
 	}
-	var bug *supervisor.PanicError
-	if errors.As(err, &bug) {
-		r.host.logger.Error("reader failed", "reason", bug, stackOf(bug))
+	if bug, ok := errors.AsType[*supervisor.PanicError](err); ok {
+		r.host.logger.Error("reader failed", slog.Any("reason", bug), stackOf(bug))
 	}
 	r.host.send(r.transport, &readEnded{err: err, violation: wrong || r.deaf, unread: wrong})
 }
@@ -72,15 +72,14 @@ func (r *reader) run() {
 // violation reports whether err, of decoding or of Conn.Serve, is the peer's fault, so
 // that it is told by an ABORT.
 func violation(err error) bool {
-	var wrong *protocol.ViolationError
-	return errors.As(err, &wrong) || errors.Is(err, transport.ErrProtocol) ||
+	_, wrong := errors.AsType[*protocol.ViolationError](err)
+	return wrong || errors.Is(err, transport.ErrProtocol) ||
 		errors.Is(err, transport.ErrFrameKind) || errors.Is(err, transport.ErrMessageTooLong)
 }
 
 // closeCode is the WebSocket close code for what the peer did wrong.
 func closeCode(err error) int {
-	var wrong *protocol.ViolationError
-	if errors.As(err, &wrong) {
+	if _, wrong := errors.AsType[*protocol.ViolationError](err); wrong {
 		return closeProtocolError
 	}
 	return transport.CloseCode(err)
@@ -130,7 +129,7 @@ func (r *reader) Drained() error {
 
 func (r *reader) open() *inbound {
 	if r.batch == nil {
-		r.batch = inbounds.Get().(*inbound) //nolint:forcetypeassert,errcheck // the pool holds nothing else
+		r.batch = inbounds.Get().(*inbound)
 	}
 	return r.batch
 }

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -72,7 +73,7 @@ func (r *realmActor) Receive(ctx actor.Context) {
 // failed goes on after a panic: a realm without its actor would be of no use. The
 // session whose message it was has no answer coming and is ended.
 func (r *realmActor) failed(ctx actor.Context, err *supervisor.PanicError) {
-	r.host.logger.Error("realm actor failed", "realm", r.ref.name, "reason", err, stackOf(err))
+	r.host.logger.Error("realm actor failed", slog.Any("realm", r.ref.name), slog.Any("reason", err), stackOf(err))
 	if m, ok := ctx.Message().(*realmCommand); ok {
 		r.host.send(handleOf(m.command.From).pid, &kick{reason: protocol.ErrorRuntime, message: "the realm failed to carry out a request"})
 	}

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -87,9 +88,9 @@ func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 		return
 	}
 	const many = 32
-	for i := len(s.targets) - 1; i >= 0; i-- {
-		if s.targets[i].to == to {
-			s.targets[i].add(d)
+	for _, b := range slices.Backward(s.targets) {
+		if b.to == to {
+			b.add(d)
 			return
 		}
 	}

@@ -116,7 +116,7 @@ func (s *routerSession) Receive(ctx actor.Context) {
 // actor stays until everybody who sent it something has been answered.
 func (s *routerSession) failed(ctx actor.Context, err *supervisor.PanicError) {
 	s.router.failures.Add(1)
-	s.log.Error("session actor failed", "reason", err, stackOf(err))
+	s.log.Error("session actor failed", slog.Any("reason", err), stackOf(err))
 	switch ctx.Message().(type) {
 	case *actor.Stopping:
 		return
@@ -128,7 +128,7 @@ func (s *routerSession) failed(ctx actor.Context, err *supervisor.PanicError) {
 	s.closed = true
 	for _, step := range []func(){s.end, s.endHandshake, s.release} {
 		if again := safely(func() error { step(); return nil }); again != nil {
-			s.log.Error("session actor failed again", "reason", again, stackOf(again))
+			s.log.Error("session actor failed again", slog.Any("reason", again), stackOf(again))
 		}
 	}
 	if s.pipe != nil {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -163,7 +164,7 @@ func (t *transportActor) Receive(ctx actor.Context) {
 
 // failed ends the connection after a panic of this actor.
 func (t *transportActor) failed(_ actor.Context, err *supervisor.PanicError) {
-	t.cfg.host.logger.Error("transport actor failed", "reason", err, stackOf(err))
+	t.cfg.host.logger.Error("transport actor failed", slog.Any("reason", err), stackOf(err))
 	t.lost(err)
 }
 
