@@ -1,149 +1,157 @@
 package router
 
 import (
+	"fmt"
 	"slices"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
-// checkInvariants fails the test when the records of the realm contradict each other.
-func (r *Realm) checkInvariants(t *testing.T) {
-	t.Helper()
+// broken is an invariant that does not hold. The checks panic with it: they run after
+// every step, and asserting each of them costs more than all the rest.
+type broken string
+
+func holds(ok bool, format string, args ...any) {
+	if !ok {
+		panic(broken(fmt.Sprintf(format, args...)))
+	}
+}
+
+// checkInvariants panics when the records of the realm contradict each other.
+func (r *Realm) checkInvariants() {
 	held := 0
 	for id, reg := range r.regs {
-		stored, ok := r.current.registrations.get(reg.URI, reg.Match)
-		require.True(t, ok && stored == reg && reg.ID == id, "registration %d is not in the table", id)
-		require.NotEmpty(t, reg.Callees, "registration %d has no callee", id)
-		require.True(t, len(reg.Callees) == 1 || reg.Invoke != protocol.InvokeSingle, "registration %d is shared", id)
-		for i, e := range reg.Callees {
-			m := r.members[e.Peer.ID]
-			require.True(t, m != nil && m.peer == e.Peer, "callee %d is not a member", e.Peer.ID)
-			require.Contains(t, m.regs, id)
-			require.False(t, slices.ContainsFunc(reg.Callees[:i], func(o Endpoint) bool { return o.Peer == e.Peer }))
-		}
+		r.checkRegistration(id, reg)
 		held += len(reg.Callees)
 	}
 	for id, entry := range r.subs {
-		sub := entry.sub
-		stored, ok := r.current.subscriptions.get(sub.Topic, sub.Match)
-		require.True(t, ok && stored == sub && sub.ID == id, "subscription %d is not in the table", id)
-		require.Len(t, entry.index, sub.Subscribers.Len())
-		require.NotZero(t, sub.Subscribers.Len(), "subscription %d has no subscriber", id)
-		for peer, i := range entry.index {
-			p := sub.Subscribers.at(i)
-			require.Equal(t, peer, p.ID)
-			require.True(t, r.members[peer] != nil && r.members[peer].peer == p)
-			require.Contains(t, r.members[peer].subs, id)
-		}
+		r.checkSubscription(id, entry)
 		held += len(entry.index)
 	}
 	for id, m := range r.members {
-		require.Equal(t, m.peer.ID, id)
+		holds(m.peer.ID == id, "member %d is stored as %d", m.peer.ID, id)
 		held -= len(m.regs) + len(m.subs)
 	}
-	require.Zero(t, held, "a member holds what does not know of it")
-	r.current.registrations.checkInvariants(t, len(r.regs))
-	r.current.subscriptions.checkInvariants(t, len(r.subs))
+	holds(held == 0, "a member holds what does not know of it")
+	r.current.registrations.checkInvariants(len(r.regs))
+	r.current.subscriptions.checkInvariants(len(r.subs))
 }
 
-// checkEmpty fails the test when the realm keeps anything of sessions that left.
-func (r *Realm) checkEmpty(t *testing.T) {
-	t.Helper()
-	r.checkInvariants(t)
-	require.Empty(t, r.members)
-	require.Empty(t, r.regs)
-	require.Empty(t, r.subs)
-	require.Empty(t, r.current.registrations.shapes)
-	require.Empty(t, r.current.subscriptions.shapes)
+func (r *Realm) checkRegistration(id protocol.ID, reg *Registration) {
+	stored, _ := r.current.registrations.get(reg.URI, reg.Match)
+	holds(stored == reg && reg.ID == id, "registration %d is not in the table", id)
+	holds(len(reg.Callees) > 0, "registration %d has no callee", id)
+	holds(len(reg.Callees) == 1 || reg.Invoke != protocol.InvokeSingle, "registration %d is shared", id)
+	for i, e := range reg.Callees {
+		m := r.members[e.Peer.ID]
+		holds(m != nil && m.peer == e.Peer, "callee %d is not a member", e.Peer.ID)
+		_, known := m.regs[id]
+		holds(known, "callee %d does not know of registration %d", e.Peer.ID, id)
+		holds(!slices.ContainsFunc(reg.Callees[:i], func(o Endpoint) bool { return o.Peer == e.Peer }),
+			"callee %d serves registration %d twice", e.Peer.ID, id)
+	}
 }
 
-func (x table[T]) checkInvariants(t *testing.T, want int) {
-	t.Helper()
-	require.Equal(t, want, x.exact.Len()+x.prefix.Len()+x.wildcard.Len())
+func (r *Realm) checkSubscription(id protocol.ID, entry *topicEntry) {
+	sub := entry.sub
+	stored, _ := r.current.subscriptions.get(sub.Topic, sub.Match)
+	holds(stored == sub && sub.ID == id, "subscription %d is not in the table", id)
+	holds(len(entry.index) == sub.Subscribers.Len(), "subscription %d does not know where its subscribers are", id)
+	holds(sub.Subscribers.Len() > 0, "subscription %d has no subscriber", id)
+	for peer, i := range entry.index {
+		p := sub.Subscribers.at(i)
+		m := r.members[peer]
+		holds(peer == p.ID && m != nil && m.peer == p, "subscriber %d is not a member", peer)
+		_, known := m.subs[id]
+		holds(known, "subscriber %d does not know of subscription %d", peer, id)
+	}
+}
+
+// checkEmpty panics when the realm keeps anything of sessions that left.
+func (r *Realm) checkEmpty() {
+	r.checkInvariants()
+	holds(len(r.members) == 0 && len(r.regs) == 0 && len(r.subs) == 0, "something is left: %+v", r)
+	holds(len(r.current.registrations.shapes) == 0 && len(r.current.subscriptions.shapes) == 0, "shapes are left")
+}
+
+func (x table[T]) checkInvariants(want int) {
+	holds(x.exact.Len()+x.prefix.Len()+x.wildcard.Len() == want, "the table does not hold %d entries", want)
 	patterns := 0
 	for n, shapes := range x.shapes {
-		require.NotEmpty(t, shapes)
+		holds(len(shapes) > 0 && len(shapes) <= maxShapes, "%d shapes of %d components", len(shapes), n)
 		for i, s := range shapes {
-			require.Len(t, s.mask, n)
-			require.Positive(t, s.count)
-			require.True(t, i == 0 || shapes[i-1].mask < s.mask, "shapes are not sorted")
+			holds(len(s.mask) == n && s.count > 0, "shape %+v of %d components", s, n)
+			holds(i == 0 || shapes[i-1].mask < s.mask, "shapes are not sorted: %v", shapes)
 			patterns += s.count
 		}
 	}
-	require.Equal(t, x.wildcard.Len(), patterns)
+	holds(x.wildcard.Len() == patterns, "the shapes count %d patterns, there are %d", patterns, x.wildcard.Len())
 }
 
-// checkInvariants fails the test when the records of the session contradict each other.
-func (s *Session) checkInvariants(t *testing.T) {
-	t.Helper()
+// checkInvariants panics when the records of the session contradict each other.
+func (s *Session) checkInvariants() {
 	for id, c := range s.calls {
-		require.Equal(t, id, c.request)
-		require.Same(t, s.peer, c.caller)
+		holds(c.request == id && c.caller == s.peer, "call %d is not the session's: %+v", id, c)
 	}
 	for id, c := range s.invocations {
-		require.Equal(t, id, c.invocation)
-		require.Same(t, s.peer, c.callee)
+		holds(c.invocation == id && c.callee == s.peer, "invocation %d is not the session's: %+v", id, c)
 	}
-	require.GreaterOrEqual(t, s.registering, 0)
-	require.GreaterOrEqual(t, s.subscribing, 0)
-	require.GreaterOrEqual(t, s.asked, s.answered+uint64(s.registering+s.subscribing)) //nolint:gosec // see above
+	holds(s.registering >= 0 && s.subscribing >= 0, "%d, %d answers too many", s.registering, s.subscribing)
+	//nolint:gosec // see above
+	holds(s.asked >= s.answered+uint64(s.registering+s.subscribing), "%d of %d answered, %d and %d open", s.answered, s.asked, s.registering, s.subscribing)
+	s.checkHeld()
+	holds(s.run.events == nil, "Flush was forgotten")
+	holds(len(s.routes) <= maxRoutes, "%d routes are remembered", len(s.routes))
+	if s.closing || s.over {
+		holds(s.asked == s.answered, "a session that left waits for answers")
+		holds(len(s.calls)+len(s.invocations)+len(s.held)+len(s.regs)+len(s.subs)+len(s.routes) == 0, "a session that left keeps %+v", s)
+	}
+}
+
+func (s *Session) checkHeld() {
 	size := 0
 	for i := range s.held {
 		size += s.held[i].Size()
-		require.True(t, s.held[i].Kind == Invoke || s.held[i].Kind == EventRun)
+		holds(s.held[i].Kind == Invoke || s.held[i].Kind == EventRun, "kind %d is held back", s.held[i].Kind)
 	}
-	require.Equal(t, size, s.heldSize)
-	require.LessOrEqual(t, size, maxHeld)
-	if len(s.held) > 0 {
-		require.True(t, s.early(&s.held[0].Delivery), "held back for nothing")
-		require.Greater(t, s.held[0].asked, s.answered, "held back for nothing")
-	}
-	require.Nil(t, s.run.events, "Flush was forgotten")
-	require.LessOrEqual(t, len(s.routes), maxRoutes)
-	if s.closing || s.over {
-		require.Equal(t, s.asked, s.answered)
-		require.Empty(t, s.calls)
-		require.Empty(t, s.invocations)
-		require.Empty(t, s.held)
-		require.Empty(t, s.regs)
-		require.Empty(t, s.subs)
-		require.Empty(t, s.routes)
+	holds(size == s.heldSize && size <= maxHeld, "%d bytes are held back, %d are counted", size, s.heldSize)
+	if size > 0 {
+		holds(s.early(&s.held[0].Delivery) && s.held[0].asked > s.answered, "%+v is held back for nothing", s.held[0])
 	}
 }
 
-// checkAtRest fails the test when somebody knows what the other does not, although
-// everything is handled.
+// checkAtRest panics when somebody knows what the other does not, although everything
+// is handled.
 func (w *world) checkAtRest() {
 	for _, x := range w.sites {
 		s, m := x.s, w.realm.members[x.peer.ID]
-		require.Empty(w.t, s.held, x.name)
-		require.Equal(w.t, s.asked, s.answered, x.name)
-		if x.gone {
-			require.Nil(w.t, m, x.name)
-			continue
+		holds(len(s.held) == 0, "%s: %+v is still held back", x.name, s.held)
+		holds(s.asked == s.answered, "%s waits for the realm", x.name)
+		holds((m == nil) == x.gone, "%s has left, but not the realm, or the other way round", x.name)
+		if m != nil {
+			sameKeys(x.name, m.regs, s.regs)
+			sameKeys(x.name, m.subs, s.subs)
 		}
-		sameKeys(w.t, m.regs, s.regs)
-		sameKeys(w.t, m.subs, s.subs)
-		for _, c := range s.calls {
-			require.Same(w.t, c, c.callee.Handle.(*site).s.invocations[c.invocation], "nobody will answer call %d of %s", c.request, x.name)
-		}
-		for _, c := range s.invocations {
-			require.Same(w.t, c, c.caller.Handle.(*site).s.calls[c.request], "nobody waits for invocation %d of %s", c.invocation, x.name)
-		}
-		for request := range x.timers {
-			require.Contains(w.t, s.calls, request, "a timer of %s is left behind", x.name)
-		}
+		x.checkCallsAtRest()
 	}
 }
 
-func sameKeys(t *testing.T, realm map[protocol.ID]struct{}, session map[protocol.ID]bool) {
-	t.Helper()
-	require.Len(t, session, len(realm))
+func (x *site) checkCallsAtRest() {
+	for _, c := range x.s.calls {
+		holds(c.callee.Handle.(*site).s.invocations[c.invocation] == c, "nobody will answer call %d of %s", c.request, x.name)
+	}
+	for _, c := range x.s.invocations {
+		holds(c.caller.Handle.(*site).s.calls[c.request] == c, "nobody waits for invocation %d of %s", c.invocation, x.name)
+	}
+	for request := range x.timers {
+		holds(x.s.calls[request] != nil, "the timer of call %d of %s is left behind", request, x.name)
+	}
+}
+
+func sameKeys(name string, realm map[protocol.ID]struct{}, session map[protocol.ID]bool) {
+	holds(len(realm) == len(session), "the realm has %v for %s, its session %v", realm, name, session)
 	for id, notice := range session {
-		require.Contains(t, realm, id)
-		require.False(t, notice)
+		_, known := realm[id]
+		holds(known && !notice, "the realm has %v for %s, its session %v", realm, name, session)
 	}
 }

@@ -78,7 +78,7 @@ func (sc *script) finish() {
 		x.disconnect()
 	}
 	sc.drain()
-	sc.realm.checkEmpty(sc.t)
+	sc.realm.checkEmpty()
 	for _, x := range sc.sites {
 		require.Empty(sc.t, x.timers, x.name)
 		require.True(sc.t, x.gone)

@@ -83,9 +83,11 @@ func (w *world) site(name string) *site {
 
 // stepRealm has the realm handle its next message.
 func (w *world) stepRealm() bool {
-	ok := step(&w.control)
-	w.realm.checkInvariants(w.t)
-	return ok
+	if !step(&w.control) {
+		return false
+	}
+	w.realm.checkInvariants()
+	return true
 }
 
 // commit publishes what the realm changed; its answers are not posted yet.
@@ -111,12 +113,14 @@ func (w *world) postReply() bool {
 
 // step has the session handle its next message.
 func (x *site) step() bool {
-	ok := step(&x.in)
+	if !step(&x.in) {
+		return false
+	}
 	if !x.slow {
 		x.mail()
 	}
-	x.s.checkInvariants(x.w.t)
-	return ok
+	x.s.checkInvariants()
+	return true
 }
 
 func step(queue *[]func()) bool {
@@ -220,9 +224,9 @@ func (x *site) mail() bool {
 
 // Send implements Effects. Senders reuse m: got must not keep it.
 func (x *site) Send(m protocol.Message) {
-	require.False(x.w.t, x.closed, "%s is closed, and was sent %s", x.name, m.Type())
+	holds(!x.closed, "%s is closed, and was sent %s", x.name, m.Type())
 	_, abort := m.(*protocol.Abort)
-	require.False(x.w.t, x.gone && !abort, "%s has left, and was sent %s", x.name, m.Type())
+	holds(!x.gone || abort, "%s has left, and was sent %s", x.name, m.Type())
 	if x.got != nil {
 		x.got(x, m)
 	}
@@ -230,9 +234,9 @@ func (x *site) Send(m protocol.Message) {
 
 // SendEvents implements Effects.
 func (x *site) SendEvents(run *Events) {
-	require.NotEmpty(x.w.t, run.List)
+	holds(len(run.List) > 0, "a run without events")
 	for i := range run.List {
-		require.Equal(x.w.t, run.Subscription, run.List[i].Subscription)
+		holds(run.List[i].Subscription == run.Subscription, "a run of two subscriptions")
 		x.Send(&run.List[i])
 	}
 }
@@ -259,7 +263,8 @@ func (x *site) Command(c Command) {
 
 // StartTimer implements Effects.
 func (x *site) StartTimer(request protocol.ID, after time.Duration) {
-	require.NotContains(x.w.t, x.timers, request, "%s: the timer of call %d is running", x.name, request)
+	_, running := x.timers[request]
+	holds(!running, "%s: the timer of call %d is running", x.name, request)
 	x.timers[request] = after
 }
 
