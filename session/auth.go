@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -140,4 +141,25 @@ func (a *Attempt) Verify(welcome *protocol.WelcomeDetails) error {
 		}
 	}
 	return nil
+}
+
+// CheckMethods reports whether the methods can be offered together: each once, and with one
+// authid. It starts no attempt that needs a secret.
+func CheckMethods(methods []Authenticator) error {
+	var errs []error
+	seen := make(map[string]bool)
+	for i, m := range methods {
+		switch {
+		case m == nil:
+			errs = append(errs, fmt.Errorf("method %d is nil", i))
+			continue
+		case seen[m.Method()]:
+			errs = append(errs, fmt.Errorf("method %s is there twice", m.Method()))
+		}
+		seen[m.Method()] = true
+		if c, ok := m.(interface{ Validate() error }); ok {
+			errs = append(errs, c.Validate())
+		}
+	}
+	return errors.Join(errs...)
 }

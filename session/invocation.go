@@ -35,6 +35,7 @@ type Invocation struct {
 	request      protocol.ID
 	registration protocol.ID
 	procedure    protocol.URI
+	ref          any
 	sess         *Session
 	ctx          lifetime
 	chunks       chunkQueue
@@ -51,7 +52,7 @@ type Invocation struct {
 func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Invocation {
 	inv := &Invocation{
 		Details: msg.Details, request: msg.Request, registration: msg.Registration,
-		procedure: reg.uri, sess: s, inputDone: !msg.Details.Progress,
+		procedure: reg.uri, ref: reg.ref, sess: s, inputDone: !msg.Details.Progress,
 	}
 	if msg.Details.Procedure != "" {
 		inv.procedure = msg.Details.Procedure
@@ -112,6 +113,16 @@ func (inv *Invocation) Progress(ctx context.Context, args ...any) error {
 
 // Yield is Progress for a result with keyword values.
 func (inv *Invocation) Yield(ctx context.Context, r Reply) error {
+	if inv.Details.ReceiveProgress {
+		if err := inv.sess.poster.Await(ctx); err != nil {
+			return inv.sess.wrap("progress", inv.procedure, err)
+		}
+	}
+	return inv.YieldAsync(r)
+}
+
+// YieldAsync is Yield for those who cannot wait, such as actors: it never does.
+func (inv *Invocation) YieldAsync(r Reply) error {
 	if !inv.Details.ReceiveProgress {
 		return nil
 	}
@@ -122,9 +133,6 @@ func (inv *Invocation) Yield(ctx context.Context, r Reply) error {
 		return inv.sess.wrap("progress", inv.procedure, reason)
 	}
 	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, values{r.Args, r.KwArgs})
-	if err == nil {
-		err = inv.sess.poster.Await(ctx)
-	}
 	if err != nil {
 		return inv.sess.wrap("progress", inv.procedure, err)
 	}

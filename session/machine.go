@@ -27,8 +27,8 @@ type Effects interface {
 	// Invoke hands out an invocation to whatever ref stands for, see RegisterCommand.Ref. Each
 	// invocation is answered once, through its Respond or Fail.
 	Invoke(ref any, inv *Invocation)
-	// Interrupt asks for the end of an invocation that was handed out and not yet answered.
-	Interrupt(inv *Invocation, reason error)
+	// Interrupt asks ref for the end of an invocation that it was handed and has not answered.
+	Interrupt(ref any, inv *Invocation, reason error)
 	// Deliver hands out an event, see SubscribeCommand.Ref. Several refs may share it.
 	Deliver(ref any, ev *Event)
 	// Release reports that ref will get no further invocations or events: it was not accepted,
@@ -344,7 +344,7 @@ func (m *Machine) end(err *EndedError) {
 // dispose interrupts what is being served and releases what was attached.
 func (m *Machine) dispose(err *EndedError) {
 	for _, id := range sortedKeys(m.serving) {
-		m.fx.Interrupt(m.serving[id], err)
+		m.fx.Interrupt(m.serving[id].ref, m.serving[id], err)
 	}
 	clear(m.serving)
 	for _, id := range sortedKeys(m.registrations) {

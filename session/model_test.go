@@ -404,7 +404,7 @@ func (x *model) Ended(*EndedError)             { x.ended = true }
 
 func (x *model) Invoke(_ any, inv *Invocation) { x.served = append(x.served, inv) }
 
-func (x *model) Interrupt(inv *Invocation, reason error) { inv.Interrupt(reason) }
+func (x *model) Interrupt(_ any, inv *Invocation, reason error) { inv.Interrupt(reason) }
 
 func (x *model) Deliver(ref any, ev *Event) {
 	h := x.handlers[ref.(string)]

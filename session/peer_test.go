@@ -135,7 +135,7 @@ func (p *peer) Challenge(*protocol.Challenge) {}
 func (p *peer) Joined(*Session)               {}
 func (p *peer) Ended(*EndedError)             {}
 
-func (p *peer) Interrupt(inv *Invocation, reason error) { inv.Interrupt(reason) }
+func (p *peer) Interrupt(_ any, inv *Invocation, reason error) { inv.Interrupt(reason) }
 
 func (p *peer) Release(ref any, reason error) { p.refs[&ref] = reason }
 

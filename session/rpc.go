@@ -336,7 +336,7 @@ func (m *Machine) onChunk(inv *Invocation, msg *protocol.Invocation) {
 	m.remember(inv)
 	err := newLocal(protocol.ErrorLimitExceeded, errChunkLimit)
 	m.refuse(msg.Request, err)
-	m.fx.Interrupt(inv, err)
+	m.fx.Interrupt(inv.ref, inv, err)
 }
 
 // remember that chunks of an answered invocation may still come.
@@ -366,7 +366,7 @@ func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
 	if msg.Reason != "" {
 		reason.URI = protocol.CanonicalError(msg.Reason)
 	}
-	m.fx.Interrupt(inv, reason)
+	m.fx.Interrupt(inv.ref, inv, reason)
 }
 
 // do sends the final answer of an invocation, which is a command once it has one.

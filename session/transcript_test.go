@@ -131,7 +131,7 @@ func (p *player) Invoke(ref any, inv *Invocation) {
 	p.effect("invoke %v %d %s %v", ref, inv.Request(), inv.Procedure(), args)
 }
 
-func (p *player) Interrupt(inv *Invocation, reason error) {
+func (p *player) Interrupt(_ any, inv *Invocation, reason error) {
 	inv.Interrupt(reason)
 	p.effect("interrupt %d: %v", inv.Request(), reason)
 }

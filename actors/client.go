@@ -1,0 +1,153 @@
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/session"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
+)
+
+// client is what the actors of one component share. It is immutable but for what is atomic.
+type client struct {
+	host    *Host
+	cfg     ComponentConfig // with defaults
+	log     *slog.Logger
+	current atomic.Pointer[session.Session] // nil while there is none
+}
+
+// publish makes an event of the component known.
+func (c *client) publish(ev supervisor.Event) {
+	level, msg, attrs := ev.Log()
+	c.log.LogAttrs(context.Background(), level, msg, attrs...)
+	// Whoever listens must not be able to harm the actor that publishes.
+	if err := safely(func() error { c.host.system.EventStream.Publish(ev); return nil }); err != nil {
+		c.log.Error("event stream subscriber failed", "reason", err, stackOf(err))
+	}
+	if c.cfg.OnEvent == nil {
+		return
+	}
+	if err := safely(func() error { c.cfg.OnEvent(ev); return nil }); err != nil {
+		c.log.Error("event listener failed", "reason", err, stackOf(err))
+	}
+}
+
+func (c *client) origin() supervisor.Origin {
+	return supervisor.Origin{Component: c.cfg.Name, Time: time.Now()}
+}
+
+// handlerFailed publishes what became of a user's function, if it is not fine.
+func (c *client) handlerFailed(kind supervisor.Kind, name string, err error) {
+	var bug *supervisor.PanicError
+	switch {
+	case err == nil:
+	case errors.As(err, &bug):
+		c.publish(&supervisor.HandlerPanicked{Origin: c.origin(), Kind: kind, Name: name, Err: bug})
+	default:
+		c.publish(&supervisor.HandlerFailed{Origin: c.origin(), Kind: kind, Name: name, Err: err})
+	}
+}
+
+// errGoexit is why a handler that called runtime.Goexit did not return.
+var errGoexit = errors.New("actors: handler called runtime.Goexit")
+
+// guard runs a user's function and calls done with its error, also if it panics or never returns.
+func guard(f func() error, done func(error)) {
+	err := errGoexit
+	defer func() {
+		if v := recover(); v != nil {
+			err = supervisor.NewPanicError(v)
+		}
+		done(err)
+	}()
+	err = f()
+}
+
+// errPanicked is what callers get to know of a panic.
+var errPanicked = session.NewError(protocol.ErrorRuntime, "the handler failed")
+
+// serve runs a handler for one invocation, on its own goroutine.
+func (c *client) serve(h session.InvocationHandler, inv *session.Invocation) {
+	if ms := inv.Details.Timeout; ms > 0 {
+		timeout := session.NewError(protocol.ErrorTimeout, "the callee did not answer in time")
+		t := time.AfterFunc(milliseconds(ms), func() {
+			inv.Interrupt(timeout)
+			inv.Fail(timeout)
+		})
+		defer t.Stop()
+	}
+	guard(func() error {
+		reply, err := h(inv.Context(), inv)
+		inv.Answer(reply, err)
+		return nil
+	}, func(err error) {
+		if err != nil {
+			inv.Fail(errPanicked)
+			c.handlerFailed(supervisor.KindProcedure, string(inv.Procedure()), err)
+		}
+	})
+}
+
+func milliseconds(ms uint64) time.Duration {
+	const most = uint64(1<<63-1) / uint64(time.Millisecond)
+	return time.Duration(min(ms, most)) * time.Millisecond
+}
+
+func (c *client) random() float64 { return rand.Float64() } //nolint:gosec // jitter
+
+// poster takes commands to a session actor. It outlives the sessions, and counts what is queued.
+type poster struct {
+	host   *Host
+	pid    *actor.PID
+	posted atomic.Int64 // bytes in the mailbox of the session actor
+	flow   atomic.Pointer[outflow]
+}
+
+const (
+	// awaitMark is how much may be queued before those who send more have to wait, until half of
+	// it is gone.
+	awaitMark = 1 << 20
+	// awaitFirst and awaitLast are how soon somebody who waits looks again.
+	awaitFirst = time.Millisecond
+	awaitLast  = 32 * time.Millisecond
+)
+
+// Post implements session.Poster.
+func (p *poster) Post(cmd session.Command) {
+	p.posted.Add(int64(cmd.Size()))
+	p.host.send(p.pid, cmd)
+}
+
+// Await implements session.Poster.
+func (p *poster) Await(ctx context.Context) error {
+	if p.queued() <= awaitMark {
+		return ctx.Err()
+	}
+	wait := time.NewTimer(awaitFirst)
+	defer wait.Stop()
+	for d := awaitFirst; p.queued() > awaitMark/2; d = min(2*d, awaitLast) {
+		wait.Reset(d)
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return ctx.Err()
+}
+
+// queued is how many bytes have not been taken by the kernel, or by the other end of a pipe.
+func (p *poster) queued() int64 {
+	n := p.posted.Load()
+	if flow := p.flow.Load(); flow != nil && !flow.dead.Load() {
+		n += flow.level()
+	}
+	return n
+}
