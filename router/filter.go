@@ -6,8 +6,8 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
-// filter is an EventFilter made ready for many receivers. The nil *filter admits
-// everybody.
+// filter is an EventFilter made ready for many receivers. Nil stands for a
+// filter that admits everybody.
 type filter struct {
 	exclude, eligible                 list[protocol.ID]
 	excludeAuthID, eligibleAuthID     list[string]
@@ -33,9 +33,6 @@ func newFilter(f *protocol.EventFilter, subs []*Subscription) *filter {
 // admits reports whether p may get the event: every list that is present must let it
 // through (Advanced Profile, "Subscriber Black- and Whitelisting").
 func (f *filter) admits(p *Peer) bool {
-	if f == nil {
-		return true
-	}
 	return f.eligible.admits(p.ID) && f.eligibleAuthID.admits(p.AuthID) && f.eligibleAuthRole.admits(p.AuthRole) &&
 		!f.exclude.has(p.ID) && !f.excludeAuthID.has(p.AuthID) && !f.excludeAuthRole.has(p.AuthRole)
 }

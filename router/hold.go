@@ -21,7 +21,7 @@ type heldDelivery struct {
 func (s *Session) Deliver(d *Delivery, eff Effects) {
 	switch d.Kind {
 	case Invoke, EventRun:
-		if len(s.held) > 0 || s.early(d) {
+		if len(s.held) > 0 || s.registering+s.subscribing > 0 && s.early(d) {
 			s.hold(d, eff)
 			return
 		}

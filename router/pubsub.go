@@ -83,7 +83,7 @@ func (s *Session) Flush(eff Effects) {
 func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *filter, eff Effects) {
 	for _, chunk := range sub.Subscribers.chunks {
 		for _, p := range chunk {
-			if p == s.peer && !includeMe || !f.admits(p) {
+			if p == s.peer && !includeMe || f != nil && !f.admits(p) {
 				continue
 			}
 			eff.Deliver(p, Delivery{Kind: EventRun, Events: run})
