@@ -182,6 +182,7 @@ func TestRouterViolationsRawSocket(t *testing.T) {
 					b.write(bad)
 				}
 				require.Regexp(t, `^\[3,.*"wamp.error.protocol_violation"\]$`, b.nextRaw())
+				require.NoError(t, b.nc.(*net.TCPConn).CloseWrite()) // the router gives a peer a second for that
 				require.Empty(t, b.requireClosed())
 			})
 		}
@@ -217,6 +218,7 @@ func TestRouterViolationsWebSocket(t *testing.T) {
 			opcode, reason := b.nextWS()
 			require.Equal(t, byte(8), opcode)
 			require.Equal(t, bad.code, binary.BigEndian.Uint16([]byte(reason)))
+			require.NoError(t, b.nc.(*net.TCPConn).CloseWrite())
 			b.requireClosed()
 		})
 	}

@@ -126,7 +126,11 @@ func (g *rig) dial(t *testing.T, l link) *wampPeer {
 		g.router.AcceptPipe(served)
 		c.pipe = end
 		end.OnClose(c.end)
-		end.Receive(func(msgs []protocol.Message) { c.push(msgs...) })
+		end.Receive(func(msgs []protocol.Message) {
+			for _, m := range msgs {
+				c.receive(m)
+			}
+		})
 		t.Cleanup(func() { end.Close(nil) })
 		return c
 	}
@@ -160,12 +164,20 @@ func (c *wampPeer) Message(data []byte) error {
 	if err != nil {
 		return err
 	}
+	c.receive(m)
+	return nil
+}
+
+// receive queues a message. One goroutine at a time calls it.
+func (c *wampPeer) receive(m protocol.Message) {
 	if ev, ok := m.(*protocol.Event); ok && c.onEvent != nil {
 		c.onEvent(ev)
-		return nil
+		return
 	}
-	c.push(m)
-	return nil
+	c.mu.Lock()
+	c.got = append(c.got, m)
+	c.mu.Unlock()
+	c.signal()
 }
 
 // Ping implements transport.Handler.
@@ -205,13 +217,6 @@ func (c *wampPeer) stall() (resume func()) {
 	}
 	c.t.Cleanup(resume)
 	return resume
-}
-
-func (c *wampPeer) push(msgs ...protocol.Message) {
-	c.mu.Lock()
-	c.got = append(c.got, msgs...)
-	c.mu.Unlock()
-	c.signal()
 }
 
 func (c *wampPeer) end(err error) {
@@ -262,7 +267,7 @@ func expect[T protocol.Message](c *wampPeer) T {
 	m, err := c.next()
 	require.NoError(c.t, err)
 	got, ok := m.(T)
-	require.True(c.t, ok, "got %T %+v, want %T", m, m, *new(T))
+	require.True(c.t, ok, "got %T %.200v, want %T", m, m, *new(T))
 	return got
 }
 
@@ -270,7 +275,7 @@ func expect[T protocol.Message](c *wampPeer) T {
 func (c *wampPeer) requireEnd() error {
 	c.t.Helper()
 	m, err := c.next()
-	require.Error(c.t, err, "got %T %+v", m, m)
+	require.Error(c.t, err, "got %T %.200v", m, m)
 	require.NotEqual(c.t, "nothing came", err.Error())
 	return err
 }

@@ -152,6 +152,27 @@ func (s *routerSession) release() {
 		s.brake.on = false
 		s.in.resume()
 	}
+	if len(s.waiting) > 0 {
+		s.router.host.send(s.self, &lookDue{})
+	}
+}
+
+// handleWaiting handles what was put aside, until the brake is on again.
+func (s *routerSession) handleWaiting() {
+	for len(s.waiting) > 0 && !s.brake.on {
+		b := s.waiting[0]
+		s.waiting[0] = nil
+		s.waiting = s.waiting[1:]
+		s.handle(b)
+	}
+	if len(s.waiting) > 0 {
+		return
+	}
+	s.waiting = nil
+	if m := s.lost; m != nil {
+		s.lost = nil
+		s.linkLost(m)
+	}
 }
 
 // lookAgain has look called after a time, once.
@@ -178,6 +199,7 @@ func (s *routerSession) look() {
 	if s.brake.on && (s.session == nil || s.closed || !s.held()) {
 		s.release()
 	}
+	s.handleWaiting()
 	if !s.brake.on && len(s.backlog.runs) == 0 {
 		return
 	}

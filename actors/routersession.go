@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"io"
 	"log/slog"
 	"time"
 
@@ -67,6 +68,8 @@ type routerSession struct {
 	deadline *time.Timer
 
 	brake     brake
+	waiting   []*inbound // put aside while the brake is on
+	lost      *linkLost  // comes after what is put aside
 	backlog   backlog
 	lookTimer *time.Timer
 	looking   bool // the timer is running
@@ -167,6 +170,7 @@ func (s *routerSession) stop() {
 	} else {
 		_ = s.conn.Close()
 	}
+	s.endInflow()
 	s.end()
 	s.endHandshake()
 	if s.lookTimer != nil {
@@ -212,8 +216,17 @@ func abort(reason protocol.URI, message string) *protocol.Abort {
 	return &protocol.Abort{Reason: reason, Details: protocol.CloseDetails{Message: message}}
 }
 
-// receive handles what one read brought.
+// receive handles what one read brought. The other end of a pipe cannot be kept from
+// sending: what it sends while it should wait is put aside.
 func (s *routerSession) receive(b *inbound) {
+	if s.pipe != nil && (s.brake.on || len(s.waiting) > 0) && !s.closed {
+		s.waiting = append(s.waiting, b)
+		return
+	}
+	s.handle(b)
+}
+
+func (s *routerSession) handle(b *inbound) {
 	for i := range b.msgs {
 		if s.closed {
 			break
@@ -328,8 +341,12 @@ func (s *routerSession) expire(m *callExpired) {
 	s.endTurn()
 }
 
-// linkLost handles the end of the transport.
+// linkLost handles the end of the transport, after what was put aside: that came before.
 func (s *routerSession) linkLost(m *linkLost) {
+	if len(s.waiting) > 0 && !s.closed && m.err == io.EOF { //nolint:errorlint // a pipe closed in order says just this
+		s.lost = m
+		return
+	}
 	switch {
 	case errors.Is(m.err, ErrSlowConsumer):
 		s.router.slowConsumers.Add(1)
@@ -338,13 +355,18 @@ func (s *routerSession) linkLost(m *linkLost) {
 		s.log.Debug("connection lost", "reason", m.err)
 	}
 	s.closed = true
-	s.flow.dead.Store(true)
-	if s.pipe != nil {
-		close(s.in.done)
-	}
+	s.endInflow()
 	s.end()
 	s.endHandshake()
 	s.router.host.send(s.self, &retire{})
+}
+
+// endInflow lets nobody wait any more for a connection that is over.
+func (s *routerSession) endInflow() {
+	if s.pipe != nil && !s.flow.dead.Load() { // else the transport actor does it
+		close(s.in.done)
+	}
+	s.flow.dead.Store(true)
 }
 
 // kick ends the session on the router's side.
