@@ -37,7 +37,7 @@ func (k *PublicKey) UnmarshalText(text []byte) (err error) {
 
 // SigningKey is an Ed25519 private key. It prints as "[redacted]". The zero value is no key.
 type SigningKey struct {
-	key *ed25519.PrivateKey // a pointer does not print
+	private Secret // 64 octets: seed and public key
 }
 
 // NewSigningKey returns the key with the given seed of 32 octets, which other
@@ -46,8 +46,7 @@ func NewSigningKey(seed []byte) (SigningKey, error) {
 	if len(seed) != ed25519.SeedSize {
 		return SigningKey{}, failf(nil, MethodCryptosign, "a private key must have %d octets, not %d", ed25519.SeedSize, len(seed))
 	}
-	key := ed25519.NewKeyFromSeed(seed)
-	return SigningKey{&key}, nil
+	return SigningKey{NewSecret(string(ed25519.NewKeyFromSeed(seed)))}, nil
 }
 
 // GenerateSigningKey returns a new key.
@@ -60,22 +59,22 @@ func GenerateSigningKey(random io.Reader) (SigningKey, error) {
 }
 
 // IsZero reports whether there is no key.
-func (k SigningKey) IsZero() bool { return k.key == nil }
+func (k SigningKey) IsZero() bool { return k.private.Empty() }
 
 // PublicKey returns the public key, all zeros for the zero value.
 func (k SigningKey) PublicKey() PublicKey {
-	if k.key == nil {
+	if k.IsZero() {
 		return PublicKey{}
 	}
-	return PublicKey((*k.key)[ed25519.SeedSize:])
+	return PublicKey([]byte(k.private.Reveal()[ed25519.SeedSize:]))
 }
 
 // Seed returns the 32 octets the key is made from, the empty secret for the zero value.
 func (k SigningKey) Seed() Secret {
-	if k.key == nil {
+	if k.IsZero() {
 		return Secret{}
 	}
-	return NewSecret(string(k.key.Seed()))
+	return NewSecret(k.private.Reveal()[:ed25519.SeedSize])
 }
 
 // String returns "[redacted]".
@@ -104,7 +103,7 @@ const signatureSize = ed25519.SignatureSize + len(challenge{})
 // "Cryptosign-based Authentication").
 func (k SigningKey) sign(c challenge, id *channelID) string {
 	message := c.signed(id)
-	return hex.EncodeToString(append(ed25519.Sign(*k.key, message), message...))
+	return hex.EncodeToString(append(ed25519.Sign(ed25519.PrivateKey(k.private.Reveal()), message), message...))
 }
 
 // verify returns what is wrong with a signature, or nil. The message in it must be the

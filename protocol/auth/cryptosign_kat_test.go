@@ -84,7 +84,11 @@ func TestCryptosignExchanges(t *testing.T) {
 	const (
 		client = "545efb0a2192db8d43f118e9bf9aee081466e1ef36c708b96ee6f62dddad9122"
 		router = "4a3838f6fe75251e613329d53fc69b262d5eac97fb1d73bebbaed4015b53c862"
-		ex2ID  = "e973bee24dcea9e20625f949c0e3cd28d632ccbefe4907c2fac2728710f7b160"
+		// The third example is of another client, and does not print the channel id, which
+		// either signature gives away.
+		client3 = "12ae0184b180e9a9c5e45be4a1afbce3c6491320063701cd9c4011a777d04089"
+		ex3ID   = "bd5b9ef32d574c39617a2e3cbf0844859165acb9443b1d7b49a004b68b82281e"
+		ex2ID   = "e973bee24dcea9e20625f949c0e3cd28d632ccbefe4907c2fac2728710f7b160"
 	)
 	tests := []struct{ name, signer, challenge, id, signature, message string }{
 		{
@@ -111,6 +115,16 @@ func TestCryptosignExchanges(t *testing.T) {
 			"example 2, client", client, "358625312c6c3bf64ed51d17d210ce21af1639c774cabf5735a9651d7d91fc6a", ex2ID,
 			"25114474580d6e99a6126b091b4565c23db567d686c5b8c3a94e3f2f09dc80300c5b40a124236733fa56396df721eb12ac092362379bd5b27b4db9e2beaa1408",
 			"dcf59bd361a2921448f0e45e12f303097924f5798a83b895cf6b179a6d664d0a",
+		},
+		{
+			"example 3, router", router, "2763e7fdb1c34a74e8497daf6c913744d11161a94cec3b16aeec60a788612e17", ex3ID,
+			"ce456092998d796533d7ef2bab543300409d161066c9520c9284df6bbfb82947b37fb78d69fd56e5118afec62e35e015c60569af2e18ed92fedc738552242d03",
+			"9a38790e9c94064d89335393d39973c14074cd1008d7266de74c641103e30609",
+		},
+		{
+			"example 3, client", client3, "e4b40f72f9604754789d472225483bace926b9668d72c9122545e540d8d98f23", ex3ID,
+			"16c89629e72aff3f44661e701341b2221a2fa9d93205826fad85e70d3a8dab70a8f54314c14d470ebeb77a0dd16c833928c01134a52b2e73862b7d3f258b6000",
+			"59ef9181d4370b6d19e7691e9a407f29784315dfc949d4696ce5e1f6535ba73d",
 		},
 	}
 	for _, tt := range tests {

@@ -21,13 +21,13 @@
 //
 // [CRAClient.Answer], [SCRAMClient.Answer], [DeriveCRAKey] and [NewSCRAMCredential] derive
 // keys, which is slow on purpose and cannot be interrupted: call them on a goroutine that
-// may be busy for a while. [Limits] bounds what a router may ask of a client. Everything
-// else takes microseconds.
+// may be busy for a while, and not too many at once: Argon2 also takes memory. [Limits] bounds
+// what a router may ask of a client. Everything else takes microseconds.
 //
 // # Concurrency
 //
-// Functions and values may be used by several goroutines at once. Clients and servers are
-// one exchange each and belong to one goroutine at a time.
+// Functions, configurations and CRAClient may be used by several goroutines at once. The other
+// clients and the servers are one exchange each and belong to one goroutine at a time.
 //
 // # Errors
 //

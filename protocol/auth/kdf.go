@@ -13,14 +13,14 @@ import (
 // the answer. Zero fields mean the defaults.
 type Limits struct {
 	// MaxIterations bounds the iterations of PBKDF2, times the number of blocks of 32 octets
-	// derived. Default 2,000,000: about half a second.
+	// derived. Default 2,000,000: about a second.
 	MaxIterations int
 	// MinIterations is the least number of iterations of PBKDF2, for SCRAM only. Default
 	// 4096, the minimum of RFC 7677. WAMP-CRA has no minimum: its keys need not be salted.
 	MinIterations int
 	// MaxMemory bounds the memory of Argon2, in KiB. Default 262,144: 256 MiB.
 	MaxMemory int
-	// MaxWork bounds iterations times memory of Argon2, in KiB. Default 4,194,304: about four
+	// MaxWork bounds iterations times memory of Argon2, in KiB. Default 4,194,304: about five
 	// seconds, twice what Crossbar.io's credentials take.
 	MaxWork int
 	// MinWork is the least product of iterations and memory of Argon2, in KiB. Default 8192.

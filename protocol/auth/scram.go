@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -100,14 +99,14 @@ func (p SCRAMParams) check() error {
 }
 
 // SCRAMCredential is what a router stores of an account. With it one cannot join as the
-// client, but pose as the router, and try passwords at the cost of the key derivation. It
-// prints as "[redacted]"; encoders see its fields.
+// client, but pose as the router, and try passwords at the cost of the key derivation.
 type SCRAMCredential struct {
 	Dialect SCRAMDialect // the method the keys are for
 	Params  SCRAMParams
-	// StoredKey and ServerKey have 32 octets each.
-	StoredKey []byte
-	ServerKey []byte
+	// StoredKey and ServerKey have 32 octets each, not encoded in any way. To store them,
+	// Reveal them.
+	StoredKey Secret
+	ServerKey Secret
 }
 
 // NewSCRAMCredential derives a credential, which is slow. The salt should be 16 random octets
@@ -121,7 +120,7 @@ func NewSCRAMCredential(dialect SCRAMDialect, password Secret, params SCRAMParam
 	if err != nil {
 		return SCRAMCredential{}, err
 	}
-	return SCRAMCredential{Dialect: dialect, Params: params, StoredKey: keys.stored[:], ServerKey: keys.server[:]}, nil
+	return SCRAMCredential{Dialect: dialect, Params: params, StoredKey: NewSecret(string(keys.stored[:])), ServerKey: NewSecret(string(keys.server[:]))}, nil
 }
 
 // Fake returns a credential for an account that does not exist, with the cost and the length
@@ -129,22 +128,16 @@ func NewSCRAMCredential(dialect SCRAMDialect, password Secret, params SCRAMParam
 // router, and on authid.
 func (c SCRAMCredential) Fake(key Secret, authid string) SCRAMCredential {
 	c.Params.Salt = fake(key, "scram salt", authid, len(c.Params.Salt))
-	c.StoredKey = fake(key, "scram stored key", authid, sha256.Size)
-	c.ServerKey = fake(key, "scram server key", authid, sha256.Size)
+	c.StoredKey = NewSecret(string(fake(key, "scram stored key", authid, sha256.Size)))
+	c.ServerKey = NewSecret(string(fake(key, "scram server key", authid, sha256.Size)))
 	return c
 }
-
-// Format writes "[redacted]" for every verb.
-func (c SCRAMCredential) Format(f fmt.State, _ rune) { redact(f) }
-
-// LogValue returns "[redacted]".
-func (c SCRAMCredential) LogValue() slog.Value { return slog.StringValue(redacted) }
 
 func (c SCRAMCredential) check() error {
 	if err := c.Params.check(); err != nil {
 		return failf(nil, c.Dialect.Method(), "%s", err)
 	}
-	if len(c.StoredKey) != sha256.Size || len(c.ServerKey) != sha256.Size {
+	if len(c.StoredKey.Reveal()) != sha256.Size || len(c.ServerKey.Reveal()) != sha256.Size {
 		return failf(nil, c.Dialect.Method(), "the stored key and the server key must have 32 octets")
 	}
 	return nil

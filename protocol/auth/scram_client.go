@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"crypto/subtle"
 	"encoding/base64"
 	"io"
 	"strings"
@@ -27,8 +26,8 @@ type SCRAMConfig struct {
 type SCRAMClient struct {
 	cfg      SCRAMConfig
 	exchange scramExchange
-	keys     *scramKeys // nil until the challenge was answered
 	answered bool
+	verifier Secret // what the router must know, empty until the challenge was answered
 }
 
 // NewSCRAMClient starts an exchange with a nonce of 128 random bits.
@@ -94,9 +93,10 @@ func (c *SCRAMClient) Answer(extra protocol.Dict) (*protocol.Authenticate, error
 	if err != nil {
 		return nil, err
 	}
-	c.keys = keys
+	message := c.exchange.message()
+	c.verifier = NewSecret(string(hmacSHA256(keys.server[:], message)))
 	return &protocol.Authenticate{
-		Signature: base64.StdEncoding.EncodeToString(keys.proof(c.exchange.message())),
+		Signature: base64.StdEncoding.EncodeToString(keys.proof(message)),
 		Extra:     c.answerExtra(),
 	}, nil
 }
@@ -173,7 +173,7 @@ func (c *SCRAMClient) answerExtra() protocol.Dict {
 // for a WELCOME without a challenge before it.
 func (c *SCRAMClient) Verify(w *protocol.WelcomeDetails) error {
 	method := c.cfg.Dialect.Method()
-	if c.keys == nil {
+	if c.verifier.Empty() {
 		return failf(ErrUntrustedRouter, method, "the router welcomes without having asked for a proof")
 	}
 	text, ok := w.AuthExtra["verifier"].(string)
@@ -185,8 +185,7 @@ func (c *SCRAMClient) Verify(w *protocol.WelcomeDetails) error {
 	}
 	// The specification's example has RFC 5802's prefix, its text has not.
 	got, err := decodeCanonical(strings.TrimPrefix(text, "v="))
-	want := hmacSHA256(c.keys.server[:], c.exchange.message())
-	if err != nil || subtle.ConstantTimeCompare(got, want) != 1 {
+	if err != nil || !equal(string(got), c.verifier.Reveal()) {
 		return failf(ErrUntrustedRouter, method, "WELCOME: authextra: verifier: wrong")
 	}
 	return nil

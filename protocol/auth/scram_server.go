@@ -27,7 +27,7 @@ type SCRAMServerConfig struct {
 type SCRAMServer struct {
 	once     answerOnce
 	exchange scramExchange
-	cred     *SCRAMCredential // a pointer does not print
+	cred     SCRAMCredential
 }
 
 // NewSCRAMServer makes a challenge for a client, with a nonce of 128 random bits beside the
@@ -63,7 +63,7 @@ func NewSCRAMServer(random io.Reader, now time.Time, hello *protocol.HelloDetail
 	}
 	return &SCRAMServer{
 		once: newAnswerOnce(f.method, now, cfg.Timeout),
-		cred: &cfg.Credential,
+		cred: cfg.Credential,
 		exchange: scramExchange{
 			dialect: d, authid: authid, clientNonce: clientNonce, nonce: nonce,
 			salt:       base64.StdEncoding.EncodeToString(cfg.Credential.Params.Salt),
@@ -121,17 +121,17 @@ func (s *SCRAMServer) Verify(now time.Time, m *protocol.Authenticate) (protocol.
 	if problem := s.checkExtra(m.Extra); problem != "" {
 		return nil, failf(ErrDenied, method, "AUTHENTICATE: %s", problem)
 	}
-	message := s.exchange.message()
 	proof, err := decodeCanonical(m.Signature)
 	if err != nil || len(proof) != sha256.Size {
 		return nil, failf(ErrDenied, method, "AUTHENTICATE: the proof is not 32 octets in base64")
 	}
-	subtle.XORBytes(proof, proof, hmacSHA256(s.cred.StoredKey, message))
+	message, storedKey := s.exchange.message(), []byte(s.cred.StoredKey.Reveal())
+	subtle.XORBytes(proof, proof, hmacSHA256(storedKey, message)) // is ClientKey
 	stored := sha256.Sum256(proof)
-	if subtle.ConstantTimeCompare(stored[:], s.cred.StoredKey) != 1 {
+	if subtle.ConstantTimeCompare(stored[:], storedKey) != 1 {
 		return nil, failf(ErrDenied, method, "the proof is wrong")
 	}
-	verifier := base64.StdEncoding.EncodeToString(hmacSHA256(s.cred.ServerKey, message))
+	verifier := base64.StdEncoding.EncodeToString(hmacSHA256([]byte(s.cred.ServerKey.Reveal()), message))
 	return protocol.Dict{"verifier": verifier, "scram_server_signature": verifier}, nil
 }
 

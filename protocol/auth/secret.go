@@ -14,8 +14,9 @@ const redacted = "[redacted]"
 // Secret is a password, ticket or key that does not print: fmt, slog and encoders get
 // "[redacted]". The zero value is the empty secret. Comparing two with == is meaningless.
 type Secret struct {
-	// A pointer, because fmt prints strings in unexported fields of foreign structs without
-	// asking their methods.
+	// In unexported fields, fmt prints values without asking their methods. It stops at a
+	// pointer, but even then not if that points to a struct, slice, array or map, and the verb
+	// is a wrong one.
 	text *string
 }
 
