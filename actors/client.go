@@ -15,12 +15,11 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 )
 
-// client is what the actors of one component share. It is immutable but for what is atomic.
+// client is what the actors of one component share. It is immutable.
 type client struct {
-	host    *Host
-	cfg     ComponentConfig // with defaults
-	log     *slog.Logger
-	current atomic.Pointer[session.Session] // nil while there is none
+	host *Host
+	cfg  ComponentConfig // with defaults
+	log  *slog.Logger
 }
 
 // publish makes an event of the component known.

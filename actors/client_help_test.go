@@ -18,6 +18,9 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
+// clientPatience is how long a test waits for what must happen, on a fake clock mostly.
+const clientPatience = 2 * time.Minute
+
 // testBackoff is a delay that tests can count on.
 var testBackoff = supervisor.Backoff{Initial: time.Second, Max: time.Second, Jitter: supervisor.NoJitter}
 
@@ -96,7 +99,7 @@ func (c *testComponent) next() *session.Session {
 		return s
 	case <-c.done:
 		require.NoError(c.t, c.err, "the component has ended")
-	case <-time.After(testPatience):
+	case <-time.After(clientPatience):
 		require.Fail(c.t, "no session", "%v", c.trace())
 	}
 	return nil
@@ -114,7 +117,7 @@ func (c *testComponent) wait() error {
 	select {
 	case <-c.done:
 		return c.err
-	case <-time.After(testPatience):
+	case <-time.After(clientPatience):
 		require.Fail(c.t, "the component does not end", "%v", c.trace())
 		return nil
 	}

@@ -83,6 +83,12 @@ type ComponentConfig struct {
 	// component connects again as far as Restarts allows. Its ctx ends with the session; the
 	// component does not go on before Main has returned.
 	Main func(ctx context.Context, s *session.Session) error
+	// OnSession is called with each new session, and with nil when it has ended, before anybody
+	// else learns of it. It runs on the component's actors and must not block.
+	OnSession func(*session.Session)
+	// OnReady is called with each session that is ready, before the listeners for it are. It must
+	// not block either.
+	OnReady func(*session.Session)
 	// OnEvent gets every event of the component. It runs on the component's actors and must not
 	// block.
 	OnEvent func(supervisor.Event)
@@ -192,7 +198,7 @@ func ComponentProps(h *Host, cfg ComponentConfig) (*actor.Props, error) {
 	if err != nil {
 		return nil, fmt.Errorf("actors: component: %w", err)
 	}
-	return h.rootProps(func() actor.Actor {
+	return h.props(func() actor.Actor {
 		return &componentActor{
 			c: c, reconnect: reconnect, sessions: sessions, restarts: supervisor.NewBudget(c.cfg.Restarts),
 			watchers: make(map[string]*actor.PID),
@@ -207,7 +213,7 @@ func (h *Host) SpawnComponent(cfg ComponentConfig) (*actor.PID, error) {
 	if err != nil {
 		return nil, err
 	}
-	pid, err := h.system.Root.SpawnNamed(props, "component/"+cfg.Name)
+	pid, err := h.system.Root.SpawnNamed(props.Clone(actor.WithGuardian(h.guardian)), "component/"+cfg.Name)
 	if err != nil {
 		return nil, fmt.Errorf("actors: component %s: %w", cfg.Name, err)
 	}
@@ -257,6 +263,8 @@ const (
 type componentActor struct {
 	c         *client
 	self      *actor.PID
+	ctx       context.Context //nolint:containedctx // for listeners, ends with the component
+	cancel    context.CancelFunc
 	reconnect *supervisor.Reconnect
 	restarts  *supervisor.Budget
 	sessions  *actor.Props
@@ -339,6 +347,7 @@ func (a *componentActor) tell(m any) { a.c.host.send(a.child, m) }
 
 func (a *componentActor) start(ctx actor.Context) {
 	a.self = ctx.Self()
+	a.ctx, a.cancel = context.WithCancel(a.c.cfg.Context)
 	child, err := ctx.SpawnNamed(a.sessions, "session")
 	if err != nil {
 		a.finish(fmt.Errorf("actors: component %s: session: %w", a.c.cfg.Name, err))
@@ -346,7 +355,7 @@ func (a *componentActor) start(ctx actor.Context) {
 	}
 	a.child = child
 	a.c.publish(&supervisor.Started{Origin: a.c.origin()})
-	a.fire(onStart, a.c.cfg.Context, nil)
+	a.fire(onStart, a.ctx, nil)
 }
 
 // next plans the next attempt, or ends the component if there is none.
@@ -392,7 +401,7 @@ func (a *componentActor) linkUp(m *linkUp) {
 	}
 	a.linked = true
 	a.c.publish(&supervisor.Connected{Origin: a.c.origin(), URL: m.url})
-	a.fire(onConnect, a.c.cfg.Context, nil)
+	a.fire(onConnect, a.ctx, nil)
 }
 
 func (a *componentActor) joined(m *sessionUp) {
@@ -429,6 +438,9 @@ func (a *componentActor) ready() {
 		return
 	}
 	a.c.publish(&supervisor.Ready{Origin: a.c.origin(), Realm: string(a.session.Realm()), Session: uint64(a.session.ID())})
+	if f := a.c.cfg.OnReady; f != nil {
+		f(a.session)
+	}
 	a.fire(onReady, a.session.Context(), nil)
 }
 
@@ -477,7 +489,7 @@ func (a *componentActor) sessionDown(m *sessionDown) {
 	}
 	a.c.publish(left)
 	a.notify(&Left{Component: a.self, Session: a.session, Reason: m.err})
-	a.fire(onLeave, a.c.cfg.Context, m.err)
+	a.fire(onLeave, a.ctx, m.err)
 	a.session = nil
 	if err != nil {
 		a.reconnect.Failed(err)
@@ -491,7 +503,7 @@ func (a *componentActor) linkDown(m *linkDown) {
 	}
 	a.linked = false
 	a.c.publish(&supervisor.Disconnected{Origin: a.c.origin(), URL: m.url, Err: m.err})
-	a.fire(onDisconnect, a.c.cfg.Context, m.err)
+	a.fire(onDisconnect, a.ctx, m.err)
 	if a.phase == connecting {
 		a.next()
 	}
@@ -505,7 +517,7 @@ func (a *componentActor) attemptFailed(id uint64, err error) {
 	if !a.stopping {
 		class := a.reconnect.Failed(err)
 		a.c.publish(&supervisor.ConnectFailed{Origin: a.c.origin(), URL: a.transport().Name(), Class: class, Err: err})
-		a.fire(onConnectFailure, a.c.cfg.Context, err)
+		a.fire(onConnectFailure, a.ctx, err)
 	}
 	if !a.linked {
 		a.next() // else linkDown comes
@@ -570,6 +582,9 @@ func (a *componentActor) kill(err error) {
 }
 
 func (a *componentActor) cleanUp() {
+	if a.cancel != nil {
+		a.cancel()
+	}
 	if a.timer != nil {
 		a.timer.Stop()
 	}

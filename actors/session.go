@@ -453,7 +453,9 @@ func (s *sessionActor) challengeAnswered(r *challengeAnswered) {
 
 // Joined implements session.Effects.
 func (s *sessionActor) Joined(sess *session.Session) {
-	s.c.current.Store(sess)
+	if f := s.c.cfg.OnSession; f != nil {
+		f(sess)
+	}
 	s.tell(&sessionUp{id: s.conn.id, session: sess})
 	s.later = append(s.later, s.attachDeclared)
 }
@@ -484,7 +486,9 @@ func (s *sessionActor) sessionEnded(err *session.EndedError) {
 	if c.cancel != nil {
 		c.cancel()
 	}
-	s.c.current.Store(nil)
+	if f := s.c.cfg.OnSession; f != nil && c.m.Session() != nil {
+		f(nil)
+	}
 	for _, d := range s.declarations {
 		d.detached()
 	}

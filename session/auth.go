@@ -65,10 +65,19 @@ type ticketAuth struct {
 
 func (ticketAuth) Method() string { return "ticket" }
 
-func (t ticketAuth) Attempt(_ context.Context, hello *protocol.HelloDetails) (Exchange, error) {
-	if t.authid == "" {
-		return nil, errors.New("ticket: authid is missing")
+// Validate reports what is wrong with the method. CheckMethods looks for it.
+func (t ticketAuth) Validate() error {
+	switch {
+	case t.authid == "":
+		return errors.New("ticket: authid is missing")
+	case t.fetch == nil:
+		return errors.New("ticket: no function to fetch it")
+	default:
+		return nil
 	}
+}
+
+func (t ticketAuth) Attempt(_ context.Context, hello *protocol.HelloDetails) (Exchange, error) {
 	return t, setAuthID(hello, t.authid)
 }
 
