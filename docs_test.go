@@ -65,14 +65,36 @@ func receiver(e ast.Expr) string {
 // TestDocumentsLinkToFilesThatExist checks the relative links of every document.
 func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	t.Parallel()
+	code := regexp.MustCompile("(?s)```.*?```")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dataflow.md", "docs/supervision.md", "docs/decisions/README.md"} {
 		text, err := os.ReadFile(doc)
 		require.NoError(t, err)
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
 			target := path.Join(path.Dir(doc), strings.TrimSpace(m[1]))
 			_, err := os.Stat(target)
 			require.NoError(t, err, "%s links to %s", doc, m[1])
 		}
 	}
+}
+
+// TestReadmeShowsARunnableExample checks that the first Go snippet of the README is the
+// body of an example that runs.
+func TestReadmeShowsARunnableExample(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	snippet := regexp.MustCompile("(?s)```go\n(.*?)```").FindSubmatch(readme)
+	require.NotNil(t, snippet)
+	example, err := os.ReadFile("example_component_test.go")
+	require.NoError(t, err)
+	require.Contains(t, unindented(string(example)), unindented(string(snippet[1])))
+}
+
+func unindented(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }

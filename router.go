@@ -119,6 +119,12 @@ func (r *Router) Pipe() *transport.PipeEnd {
 	return client
 }
 
+// Transport connects components of this process to the router, without a socket:
+// Config.Transports takes []Transport{router.Transport()}.
+func (r *Router) Transport() Transport {
+	return Transport{Pipe: func(context.Context) (*transport.PipeEnd, error) { return r.Pipe(), nil }}
+}
+
 // Sessions returns the number of open connections, joined or not.
 func (r *Router) Sessions() int { return r.router.Sessions() }
 
