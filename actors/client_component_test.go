@@ -30,6 +30,15 @@ func bubble(t *testing.T, f func(t *testing.T, h *Host)) {
 	})
 }
 
+// settleAlone is for a function of the user that takes its time.
+func settleAlone(d time.Duration) { time.Sleep(d) } //nolint:forbidigo // on a fake clock
+
+// settle lets time pass, and everything come to rest.
+func settle(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // on a fake clock
+	synctest.Wait()
+}
+
 // seconds returns the times since start, in seconds.
 type stopwatch struct {
 	mu    sync.Mutex
@@ -81,11 +90,11 @@ func TestLifecycleOrder(t *testing.T) {
 			s := c.next()
 			require.Equal(t, protocol.ID(i+2), s.ID())
 			if i < 2 {
-				time.Sleep(time.Minute) //nolint:forbidigo // on a fake clock
+				settle(time.Minute)
 				f.last().send(&protocol.Goodbye{Reason: protocol.CloseSystemShutdown})
 			}
 		}
-		time.Sleep(time.Minute) //nolint:forbidigo // on a fake clock
+		settle(time.Minute)
 		require.NoError(t, c.stop())
 		want := []string{"start", "connectfailure"}
 		for id := 2; id < 5; id++ {
@@ -212,7 +221,7 @@ func TestStopInEveryState(t *testing.T) {
 		within time.Duration
 		joined bool
 	}{
-		{"before anything", welcome, -1, 0, false},
+		{"starting", welcome, time.Second / 2, time.Second / 2, false},
 		{"dialing", nil, time.Second / 2, 0, false},
 		{"joining", silent, time.Second, 0, false},
 		{"joined", welcome, time.Second, 0, true},
@@ -232,10 +241,12 @@ func TestStopInEveryState(t *testing.T) {
 				if tt.name == "dialing" {
 					tr.Pipe = func(ctx context.Context) (*transport.PipeEnd, error) { return nil, hang(ctx) }
 				}
-				c := newTestComponent(t, h, tr).start()
-				if tt.wait >= 0 {
-					time.Sleep(tt.wait) //nolint:forbidigo // on a fake clock
+				c := newTestComponent(t, h, tr)
+				if tt.name == "starting" {
+					c.cfg.Listeners.OnStart(func(context.Context) error { settleAlone(time.Second); return nil })
 				}
+				c.start()
+				settle(tt.wait)
 				start := time.Now()
 				h.send(c.pid, &Stop{})
 				require.NoError(t, c.stop())
@@ -257,11 +268,11 @@ func TestStopInEveryState(t *testing.T) {
 		bubble(t, func(t *testing.T, h *Host) {
 			f := newFakeRouter(nil)
 			c := newTestComponent(t, h, f.transport()).start()
-			time.Sleep(1500 * time.Millisecond) //nolint:forbidigo // on a fake clock
+			settle(1500 * time.Millisecond)
 			start := time.Now()
 			require.NoError(t, c.stop())
 			require.Zero(t, time.Since(start))
-			time.Sleep(time.Hour) //nolint:forbidigo // on a fake clock
+			settle(time.Hour)
 			require.Equal(t, 2, f.attempts())
 		})
 	})
@@ -423,7 +434,7 @@ func TestReadyWaitsForDeclarations(t *testing.T) {
 		close(release)
 		c.next()
 		f.last().pipe.Close(nil)
-		time.Sleep(time.Second) //nolint:forbidigo // on a fake clock
+		settle(time.Second)
 		synctest.Wait()
 		require.Empty(t, c.sessions, "the procedure is not registered")
 		f.last().send(&protocol.Registered{Request: register.Request, Registration: 6})
