@@ -34,6 +34,7 @@ func TestRouterBasicProfile(t *testing.T) {
 }
 
 func flowSession(t *testing.T, g *rig, l link) {
+	t.Helper()
 	c := g.dial(t, l)
 	c.send(hello("realm1"))
 	w := expect[*protocol.Welcome](c)
@@ -49,6 +50,7 @@ func flowSession(t *testing.T, g *rig, l link) {
 }
 
 func flowCall(t *testing.T, g *rig, l link) {
+	t.Helper()
 	callee, caller := g.join(t, l), g.join(t, l)
 	reg := callee.register("com.add2")
 	for i := range 3 {
@@ -67,6 +69,7 @@ func flowCall(t *testing.T, g *rig, l link) {
 }
 
 func flowCallErrors(t *testing.T, g *rig, l link) {
+	t.Helper()
 	callee, caller := g.join(t, l), g.join(t, l)
 	callee.register("com.fail")
 	id := caller.call("com.fail")
@@ -87,6 +90,7 @@ func flowCallErrors(t *testing.T, g *rig, l link) {
 }
 
 func flowUnregister(t *testing.T, g *rig, l link) {
+	t.Helper()
 	callee, caller := g.join(t, l), g.join(t, l)
 	reg := callee.register("com.once")
 	id := callee.request()
@@ -101,6 +105,7 @@ func flowUnregister(t *testing.T, g *rig, l link) {
 }
 
 func flowPublish(t *testing.T, g *rig, l link) {
+	t.Helper()
 	a, b, pub := g.join(t, l), g.join(t, l), g.join(t, l)
 	sub := a.subscribe("com.topic")
 	require.Equal(t, sub, b.subscribe("com.topic"))
@@ -125,6 +130,7 @@ func flowPublish(t *testing.T, g *rig, l link) {
 }
 
 func flowUnsubscribe(t *testing.T, g *rig, l link) {
+	t.Helper()
 	c, pub := g.join(t, l), g.join(t, l)
 	sub := c.subscribe("com.gone")
 	id := c.request()
@@ -138,6 +144,7 @@ func flowUnsubscribe(t *testing.T, g *rig, l link) {
 }
 
 func flowCancel(t *testing.T, g *rig, l link) {
+	t.Helper()
 	callee, caller := g.join(t, l), g.join(t, l)
 	callee.register("com.slow")
 	id := caller.call("com.slow")
@@ -157,6 +164,7 @@ func flowCancel(t *testing.T, g *rig, l link) {
 }
 
 func flowProgress(t *testing.T, g *rig, l link) {
+	t.Helper()
 	callee, caller := g.join(t, l), g.join(t, l)
 	callee.register("com.parts")
 	id := caller.request()
@@ -178,6 +186,7 @@ func flowProgress(t *testing.T, g *rig, l link) {
 
 // flowMixed has peers of different links talk to each other.
 func flowMixed(t *testing.T, g *rig, l link) {
+	t.Helper()
 	for _, other := range []link{{"ws", protocol.JSON}, {"rs", protocol.CBOR}, {"pipe", protocol.MessagePack}} {
 		a, b := g.join(t, l), g.join(t, other)
 		a.register("com.echo")

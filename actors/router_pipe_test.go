@@ -103,8 +103,8 @@ func TestRouterPipePublisherIsPaced(t *testing.T) {
 	const n = 20_000
 	limits := Limits{Inbound: 64 << 10, HighMark: 128 << 10, HardMark: 4 << 20, SlowConsumerTimeout: time.Minute}
 	g := newRig(t, RouterConfig{Limits: limits})
-	c, o := g.subscribeWatching(t, rawMsgpack, "com.burst", n, false)
-	flow := g.flows("realm1", "com.burst")[0]
+	c, o := g.subscribeWatching(t, rawMsgpack, n, false)
+	flow := g.flows("com.burst")[0]
 	resume := c.stall()
 	p := g.joinPipe(t)
 	sent := make(chan error, 1)
@@ -128,7 +128,7 @@ func TestRouterPipeSubscriberIsCounted(t *testing.T) {
 	p := g.joinPipe(t)
 	o := p.watchOrder(n, false)
 	p.subscribe("com.burst")
-	flow := g.flows("realm1", "com.burst")[0]
+	flow := g.flows("com.burst")[0]
 	p.stall(true)
 	pub := g.join(t, rawMsgpack)
 	go pub.numbered("com.burst", "p", 0, n, strings.Repeat("x", kilobyte))
@@ -152,19 +152,19 @@ func TestRouterPipeSubscriberStalls(t *testing.T) {
 			p := g.joinPipe(t)
 			o := p.watchOrder(n, true)
 			p.subscribe("com.burst")
-			flow := g.flows("realm1", "com.burst")[0]
+			flow := g.flows("com.burst")[0]
 			p.stall(true)
 			pub := g.join(t, rawMsgpack)
 			pub.publishAcked("com.burst", "p", n, strings.Repeat("x", kilobyte))
 			if policy == SlowDisconnect {
 				g.eventually(func() bool { return g.router.Stats().SlowConsumers == 1 }, "not disconnected")
-				require.ErrorIs(t, p.requireEnd(), ErrSlowConsumer)
+				p.requireEndWith(ErrSlowConsumer)
 				return
 			}
 			require.Less(t, flow.level(), int64(3<<20))
 			p.stall(false)
 			g.eventually(func() bool { return o.count()+int(g.router.Stats().DroppedEvents) == n }, "events are missing")
-			require.Equal(t, n, o.seen("p"))
+			require.Equal(t, n, o.last())
 			g.requireZero([]*outflow{flow})
 			p.goodbye()
 		})
@@ -177,12 +177,12 @@ func TestRouterPipeWithoutFlowControl(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, RouterConfig{Limits: Limits{HighMark: 128 << 10, HardMark: 4 << 20, SlowConsumerTimeout: time.Minute}})
 	const n = 20_000
-	c, o := g.subscribeWatching(t, rawMsgpack, "com.burst", n, true)
-	flow := g.flows("realm1", "com.burst")[0]
+	c, o := g.subscribeWatching(t, rawMsgpack, n, true)
+	flow := g.flows("com.burst")[0]
 	resume := c.stall()
 	p := g.join(t, link{"pipe", protocol.MessagePack})
 	go p.numbered("com.burst", "p", 0, n, strings.Repeat("x", kilobyte))
-	require.ErrorIs(t, p.requireEnd(), errPipeOverrun)
+	p.requireEndWith(errPipeOverrun)
 	resume()
 	g.requireZero([]*outflow{flow})
 	require.Positive(t, o.count())
@@ -197,7 +197,7 @@ func TestRouterPipeClosedWhilePaused(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, RouterConfig{Limits: Limits{HighMark: 64 << 10, HardMark: 64 << 20, SlowConsumerTimeout: time.Minute}})
 	const n = 10_000
-	c, o := g.subscribeWatching(t, rawMsgpack, "com.burst", n, false)
+	c, o := g.subscribeWatching(t, rawMsgpack, n, false)
 	resume := c.stall()
 	p := g.join(t, link{"pipe", protocol.MessagePack})
 	p.numbered("com.burst", "p", 0, n, strings.Repeat("x", kilobyte))

@@ -51,9 +51,9 @@ func TestRouterStalledReaderIsDisconnected(t *testing.T) {
 			t.Parallel()
 			const n, clock = 20_000, 500 * time.Millisecond
 			g := newRig(t, RouterConfig{Limits: tight(clock)})
-			_, healthy := g.subscribeWatching(t, rawMsgpack, "com.burst", n, false)
-			flows := g.flows("realm1", "com.burst")
-			stalled, _ := g.subscribeWatching(t, l, "com.burst", n, false)
+			_, healthy := g.subscribeWatching(t, rawMsgpack, n, false)
+			flows := g.flows("com.burst")
+			stalled, _ := g.subscribeWatching(t, l, n, false)
 			stalled.stall()
 			pub := g.join(t, rawMsgpack)
 			longest := pub.publishAcked("com.burst", "p", n, strings.Repeat("x", kilobyte))
@@ -71,7 +71,7 @@ func TestRouterStalledReaderIsDisconnected(t *testing.T) {
 func TestRouterHardMark(t *testing.T) {
 	t.Parallel()
 	g := newRig(t, RouterConfig{Limits: Limits{HighMark: 1 << 20, HardMark: 1 << 20, SlowConsumerTimeout: time.Hour}})
-	stalled, _ := g.subscribeWatching(t, rawMsgpack, "com.burst", 1, false)
+	stalled, _ := g.subscribeWatching(t, rawMsgpack, 1, false)
 	stalled.stall()
 	pubs := make([]*wampPeer, 8) // each of them sends once before it is held up
 	for i := range pubs {
@@ -108,25 +108,24 @@ func TestRouterLargeMessageIsNoOverrun(t *testing.T) {
 // what had left for it, and of the rest the oldest or the newest.
 func TestRouterDropPolicies(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []SlowConsumerPolicy{SlowDropOldest, SlowDropNewest} {
-		for _, l := range []link{rawMsgpack, {"ws", protocol.CBOR}} {
-			t.Run(policy.String()+" "+l.String(), func(t *testing.T) {
-				t.Parallel()
-				dropsEvents(t, policy, l)
-			})
-		}
+	for policy, l := range map[SlowConsumerPolicy]link{SlowDropOldest: rawMsgpack, SlowDropNewest: {"ws", protocol.CBOR}} {
+		t.Run(policy.String(), func(t *testing.T) {
+			t.Parallel()
+			dropsEvents(t, policy, l)
+		})
 	}
 }
 
 func dropsEvents(t *testing.T, policy SlowConsumerPolicy, l link) {
+	t.Helper()
 	const n, last, clock = 20_000, 10, 200 * time.Millisecond
 	g := newRig(t, RouterConfig{
 		Realms: []RealmConfig{{Name: "realm1", SlowConsumers: policy}},
 		Limits: Limits{HighMark: 128 << 10, HardMark: 1 << 20, SlowConsumerTimeout: clock},
 	})
-	_, healthy := g.subscribeWatching(t, rawMsgpack, "com.burst", n, false)
-	stalled, seen := g.subscribeWatching(t, l, "com.burst", n+last, true)
-	flows := g.flows("realm1", "com.burst")
+	_, healthy := g.subscribeWatching(t, rawMsgpack, n, false)
+	stalled, seen := g.subscribeWatching(t, l, n+last, true)
+	flows := g.flows("com.burst")
 	resume := stalled.stall()
 	pub := g.join(t, rawMsgpack)
 	longest := pub.publishAcked("com.burst", "p", n, strings.Repeat("x", kilobyte))
@@ -145,14 +144,14 @@ func dropsEvents(t *testing.T, policy SlowConsumerPolicy, l link) {
 	resume()
 	g.eventually(func() bool { return seen.count()+int(g.router.Stats().DroppedEvents) == n }, "events are missing")
 	if policy == SlowDropOldest {
-		require.Equal(t, n, seen.seen("p"), "the newest were dropped")
+		require.Equal(t, n, seen.last(), "the newest were dropped")
 	} else {
-		require.Less(t, seen.seen("p"), n, "the oldest were dropped")
+		require.Less(t, seen.last(), n, "the oldest were dropped")
 	}
 	g.requireZero(flows)
 	before := g.router.Stats().DroppedEvents
 	pub.numbered("com.burst", "p", n, n+last, "") // caught up: nothing is dropped
-	g.eventually(func() bool { return seen.seen("p") == n+last }, "events are missing after the burst")
+	g.eventually(func() bool { return seen.last() == n+last }, "events are missing after the burst")
 	require.Equal(t, before, g.router.Stats().DroppedEvents)
 	require.Empty(t, seen.bad)
 	stalled.goodbye()
@@ -234,7 +233,7 @@ func TestRouterPingFlood(t *testing.T) {
 	require.Contains(t, b.nextRaw(), "[2,")
 	b.write(rawFrame(0, `[32,1,{},"com.x"]`))
 	require.Contains(t, b.nextRaw(), "[33,")
-	flow := g.flows("realm1", "com.x")[0]
+	flow := g.flows("com.x")[0]
 	ping := strings.Repeat(rawFrame(1, strings.Repeat("x", 60*kilobyte)), 4)
 	for range 400 { // about 100 MB
 		if _, err := b.nc.Write([]byte(ping)); err != nil {
@@ -264,7 +263,7 @@ func TestRouterCommandFlood(t *testing.T) {
 	for i := range n {
 		require.Equal(t, protocol.ID(i+1), expect[*protocol.Subscribed](c).Request)
 	}
-	g.requireZero(g.flows("realm1", "com.same"))
+	g.requireZero(g.flows("com.same"))
 }
 
 // Queued bytes return to exactly nothing after errors and oversize messages too, and
@@ -292,7 +291,7 @@ func TestRouterAccounting(t *testing.T) {
 			require.Equal(t, protocol.URI("com.no"), expect[*protocol.Error](other).Error)
 		}
 		o.wait(t)
-		g.requireZero(g.flows("realm1", "com.acc"))
+		g.requireZero(g.flows("com.acc"))
 		c.goodbye()
 		other.goodbye()
 		c.close()

@@ -206,8 +206,12 @@ func (s *routerSession) overdue(m *overdue) {
 	if m.generation != s.generation || s.closed {
 		return
 	}
-	if s.handshake != nil {
+	switch {
+	case s.handshake != nil:
 		s.Send(abort(protocol.ErrorTimeout, "no session was established in time"))
+	case s.transport != nil && s.flow.level() > 0: // it has not even read our GOODBYE
+		s.router.host.send(s.transport, &abandon{})
+		return
 	}
 	s.close(closeGoingAway)
 }
