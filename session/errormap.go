@@ -94,8 +94,7 @@ func (m *ErrorMap) toWire(err error) *Error {
 			return e
 		}
 	}
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	switch {
@@ -126,8 +125,7 @@ func (m *ErrorMap) fromWire(err error) error {
 
 // asError returns err as a WAMP error that says it could not be sent.
 func asError(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return newLocal(protocol.ErrorInvalidPayload, err)

@@ -79,12 +79,10 @@ func (e *Error) DecodeKw(target any) error { return decodeKwArgs(e.payload, targ
 // [*EndedError] in its chain, [protocol.ErrorCanceled] and [protocol.ErrorTimeout] for the errors
 // of contexts, and "" if there is none.
 func ErrorURI(err error) protocol.URI {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.URI
 	}
-	var ended *EndedError
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[*EndedError](err); ok {
 		return ended.Reason
 	}
 	switch {
@@ -100,8 +98,7 @@ func ErrorURI(err error) protocol.URI {
 // IsRemote reports whether err carries a WAMP error, or the end of the session, that the peer
 // sent. It is false for what was found on this side of the wire.
 func IsRemote(err error) bool {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.remote
 	}
 	var ended *EndedError

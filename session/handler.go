@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -34,13 +35,13 @@ type kwParameter interface {
 }
 
 // The types that have a meaning of their own in the signature of a handler.
-var ( //nolint:gochecknoglobals // constants
-	contextType    = reflect.TypeFor[context.Context]()
-	errorType      = reflect.TypeFor[error]()
-	invocationType = reflect.TypeFor[*Invocation]()
-	eventType      = reflect.TypeFor[*Event]()
-	replyType      = reflect.TypeFor[Reply]()
-	kwType         = reflect.TypeFor[kwParameter]()
+var (
+	contextType    = reflect.TypeFor[context.Context]() //nolint:gochecknoglobals // a constant
+	errorType      = reflect.TypeFor[error]()           //nolint:gochecknoglobals // a constant
+	invocationType = reflect.TypeFor[*Invocation]()     //nolint:gochecknoglobals // a constant
+	eventType      = reflect.TypeFor[*Event]()          //nolint:gochecknoglobals // a constant
+	replyType      = reflect.TypeFor[Reply]()           //nolint:gochecknoglobals // a constant
+	kwType         = reflect.TypeFor[kwParameter]()     //nolint:gochecknoglobals // a constant
 )
 
 // CompileHandler makes an InvocationHandler of a function, whose signature it checks. The
@@ -225,7 +226,7 @@ func (sig *signature) newFrame() *frame {
 		field := f.params.Field(i)
 		f.in = append(f.in, field)
 		if i == sig.kw {
-			f.kw, _ = field.Addr().Interface().(kwParameter)
+			f.kw, _ = reflect.TypeAssert[kwParameter](field.Addr())
 			continue
 		}
 		f.targets = append(f.targets, field.Addr().Interface())
@@ -235,7 +236,7 @@ func (sig *signature) newFrame() *frame {
 
 // call decodes the parameters and calls the function. strict rejects surplus positional values.
 func (sig *signature) call(ctx context.Context, owner reflect.Value, p protocol.Payload, strict bool) ([]reflect.Value, error) {
-	f := sig.frames.Get().(*frame) //nolint:forcetypeassert,errcheck // see compile
+	f := sig.frames.Get().(*frame) // see compile
 	if err := sig.decode(f, p, strict); err != nil {
 		sig.put(f)
 		return nil, err
@@ -259,7 +260,7 @@ func (sig *signature) call(ctx context.Context, owner reflect.Value, p protocol.
 		sig.put(f)
 		return nil, err
 	}
-	out := sig.fn.CallSlice(append(in[:len(in):len(in)], rest))
+	out := sig.fn.CallSlice(append(slices.Clip(in), rest))
 	sig.put(f)
 	return out, nil
 }
@@ -322,13 +323,13 @@ func (sig *signature) serve(ctx context.Context, inv *Invocation) (Reply, error)
 		return Reply{}, err
 	}
 	if sig.hasError {
-		if err, _ := out[len(out)-1].Interface().(error); err != nil {
+		if err, _ := reflect.TypeAssert[error](out[len(out)-1]); err != nil {
 			return Reply{}, err
 		}
 	}
 	switch {
 	case sig.reply:
-		r, _ := out[0].Interface().(Reply)
+		r, _ := reflect.TypeAssert[Reply](out[0])
 		return r, nil
 	case sig.results == 0:
 		return Reply{}, nil
@@ -345,6 +346,6 @@ func (sig *signature) deliver(ctx context.Context, ev *Event) error {
 	if err != nil || !sig.hasError {
 		return err
 	}
-	err, _ = out[0].Interface().(error)
+	err, _ = reflect.TypeAssert[error](out[0])
 	return err
 }

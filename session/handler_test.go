@@ -22,7 +22,7 @@ func TestCompileHandlerRejects(t *testing.T) {
 		"chan int cannot be decoded":    func(chan int) {},
 		"func() cannot be decoded":      func(func()) {},
 		//lint:ignore ST1008 this is what must be rejected
-		"an error must be the last result": func() (error, int) { return nil, 0 }, //nolint:revive,staticcheck // see above
+		"an error must be the last result": func() (error, int) { return nil, 0 }, //nolint:staticcheck // see above
 		"must be the only result":          func() (Reply, int) { return Reply{}, 0 },
 		"chan int cannot be encoded":       func() chan int { return nil },
 	} {

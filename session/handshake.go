@@ -106,6 +106,7 @@ func (m *Machine) receiveLeaving(msg protocol.Message) {
 	switch msg := msg.(type) {
 	case *protocol.Goodbye:
 		m.end(&EndedError{How: EndLeft, Reason: msg.Reason, Message: msg.Details.Message})
+	default:
 	case *protocol.Abort:
 		m.onAbort(msg)
 	}

@@ -250,6 +250,7 @@ func (m *Machine) notJoined() error {
 		if m.sess != nil {
 			return m.sess.Err()
 		}
+	case stateNew, stateJoining, stateJoined:
 	}
 	return ErrNotJoined
 }

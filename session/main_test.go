@@ -27,7 +27,7 @@ func leaked() string {
 	for deadline := time.Now().Add(time.Second); ; runtime.Gosched() {
 		buf := make([]byte, 1<<20)
 		left = left[:0]
-		for _, g := range strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		for g := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
 			if !strings.Contains(g, "testing.(*M).Run") && !strings.Contains(g, "session.leaked") &&
 				!strings.Contains(g, "os/signal.") {
 				left = append(left, g)

@@ -87,7 +87,7 @@ func (s *Session) newPublish(topic protocol.URI, spec *publishSpec) (*publishCom
 	if err := s.Err(); err != nil {
 		return nil, err
 	}
-	c := publishPool.Get().(*publishCommand) //nolint:forcetypeassert,errcheck // see New
+	c := publishPool.Get().(*publishCommand) // see New
 	c.sess = s
 	c.msg.Topic, c.msg.Options = topic, spec.options
 	var err error

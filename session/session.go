@@ -18,7 +18,7 @@ type Poster interface {
 }
 
 // SessionDetails are what the router said when it accepted the session, and how it is reached.
-type SessionDetails struct {
+type SessionDetails struct { //nolint:revive // the name Autobahn users know, and Details would say less
 	ID           protocol.ID
 	Realm        protocol.URI
 	AuthID       string

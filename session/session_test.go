@@ -306,7 +306,11 @@ func TestLeave(t *testing.T) {
 	require.Len(t, bye, 1)
 	require.Equal(t, protocol.URI("com.myapp.bye"), bye[0].Reason)
 	require.Equal(t, "so long", bye[0].Details.Message)
-	require.Equal(t, EndLeft, p.s.Err().(*EndedError).How)
+	require.Equal(t, EndLeft, func() *EndedError {
+		target := &EndedError{}
+		_ = errors.As(p.s.Err(), &target)
+		return target
+	}().How)
 }
 
 func TestLeaveSilentRouter(t *testing.T) {
