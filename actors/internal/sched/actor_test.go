@@ -148,6 +148,7 @@ func (r *restartLater) Receive(c actor.Context) {
 	}
 }
 
+//nolint:revive // the interface has that many arguments
 func (r *restartLater) HandleFailure(system *actor.ActorSystem, s actor.Supervisor, _ *actor.PID, _ *actor.RestartStatistics, _, _ any) {
 	self := s.(actor.Context).Self()
 	time.AfterFunc(time.Second, func() { system.Root.Send(self, "restart") })
