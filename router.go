@@ -95,13 +95,11 @@ func (r *Router) Listen(ctx context.Context, addr string) (*transport.Listener, 
 		return nil, fmt.Errorf("cloverleaf: %w", err)
 	}
 	r.listeners = append(r.listeners, l)
-	r.serving.Add(1)
-	go func() {
-		defer r.serving.Done()
+	r.serving.Go(func() {
 		if err := l.Serve(r.router.Accept); err != nil && !errors.Is(err, net.ErrClosed) {
 			r.host.Logger().Error("listener failed", "addr", addr, "reason", err)
 		}
-	}()
+	})
 	return l, nil
 }
 
