@@ -87,24 +87,25 @@ func (q *eventQueue) run() {
 			q.batch = q.batch[1:]
 			q.handle(ev)
 		}
-		dropped := 0
-		if q.batch, dropped = q.take(); dropped > 0 {
+		more, dropped := q.take()
+		if dropped > 0 {
 			q.c.handlerFailed(supervisor.KindTopic, q.uri, fmt.Errorf("%d events were dropped", dropped))
 		}
-		if over = q.batch == nil; over {
+		if over = !more; over {
 			return
 		}
 	}
 }
 
-// take empties the queue. If it is empty, the goroutine has to end.
-func (q *eventQueue) take() (events []*session.Event, dropped int) {
+// take makes the queue the batch, and reports whether there is one. If not, the goroutine has to
+// end without a further look: another one may have been started.
+func (q *eventQueue) take() (more bool, dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	events, dropped = q.events, q.dropped
+	q.batch, dropped = q.events, q.dropped
 	q.events, q.bytes, q.dropped = nil, 0, 0
-	q.running = events != nil
-	return events, dropped
+	q.running = q.batch != nil
+	return q.running, dropped
 }
 
 // handle calls the handler, unless the session of the event has ended.
