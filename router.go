@@ -45,6 +45,9 @@ type RealmConfig struct {
 	// Authenticators are the accepted authentication methods; none admits anonymous
 	// clients only.
 	Authenticators []router.Authenticator
+	// SlowConsumers is what happens to events for a client that does not keep up.
+	// Default actors.SlowDisconnect.
+	SlowConsumers actors.SlowConsumerPolicy
 }
 
 // Router is a WAMP router in this process, with or without listeners. It is safe for
@@ -63,10 +66,13 @@ type Router struct {
 // NewRouter starts a router without listeners. Errors name the setting at fault.
 // Close it in the end.
 func NewRouter(cfg RouterConfig) (*Router, error) {
+	if err := cfg.Transport.Validate(); err != nil {
+		return nil, fmt.Errorf("cloverleaf: %w", err)
+	}
 	host := actors.NewHost(actors.HostConfig{System: cfg.System, Logger: cfg.Logger})
 	realms := make([]actors.RealmConfig, len(cfg.Realms))
 	for i, r := range cfg.Realms {
-		realms[i] = actors.RealmConfig{Name: protocol.URI(r.Name), Authenticators: r.Authenticators}
+		realms[i] = actors.RealmConfig{Name: protocol.URI(r.Name), Authenticators: r.Authenticators, SlowConsumers: r.SlowConsumers}
 	}
 	inner, err := actors.NewRouter(host, actors.RouterConfig{
 		Realms: realms, Session: cfg.Session, Options: cfg.Transport.Options,
@@ -125,6 +131,9 @@ func (r *Router) Transport() Transport {
 
 // Sessions returns the number of open connections, joined or not.
 func (r *Router) Sessions() int { return r.router.Sessions() }
+
+// Stats returns counts: connections, dropped events, slow consumers.
+func (r *Router) Stats() actors.RouterStats { return r.router.Stats() }
 
 // Close stops listening, says GOODBYE wamp.close.system_shutdown to every client, and
 // returns when all have left. When ctx ends before, the remaining connections are cut

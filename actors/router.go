@@ -165,6 +165,7 @@ func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
 			Roles: routerRoles(), Agent: r.cfg.Agent, Authenticators: c.Authenticators,
 		})
 		if err != nil {
+			r.stopRealms()
 			return nil, fmt.Errorf("actors: router: realm %s: %w", c.Name, err)
 		}
 		r.realms[c.Name] = ref
@@ -282,11 +283,15 @@ func (r *Router) Close(ctx context.Context) error {
 	}
 	err := r.wait(ctx)
 	if first {
-		for _, ref := range r.realms {
-			r.host.system.Root.Stop(ref.pid)
-		}
+		r.stopRealms()
 	}
 	return err
+}
+
+func (r *Router) stopRealms() {
+	for _, ref := range r.realms {
+		r.host.system.Root.Stop(ref.pid)
+	}
 }
 
 // wait returns when no session is left, cutting those that are at the end of ctx.

@@ -228,7 +228,8 @@ func TestRouterSessionsInSequence(t *testing.T) {
 				c.goodbye()
 				require.Equal(t, protocol.ErrorCanceled, expect[*protocol.Error](other).Error)
 				other.publish("com.events", 2)
-				other.call("com.mine") // the answer says that the registration is gone
+				g.eventually(func() bool { return g.snapshot("realm1").Procedure("com.mine") == nil }, "registration is left")
+				other.call("com.mine")
 				require.Equal(t, protocol.ErrorNoSuchProcedure, expect[*protocol.Error](other).Error)
 			}
 			require.Equal(t, 2, g.router.Stats().Connections)

@@ -23,6 +23,7 @@ Usage:
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -37,20 +38,23 @@ const (
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
-		fmt.Fprint(stderr, usage)
+		say(stderr, usage)
 		return exitUsage
 	}
 	switch args[0] {
 	case "router":
 		return runRouter(ctx, args[1:], stdout, stderr)
 	case "version", "--version":
-		fmt.Fprintln(stdout, "cloverleaf", version())
+		say(stdout, "cloverleaf "+version()+"\n")
 		return exitOK
 	case "help", "-h", "--help":
-		fmt.Fprint(stdout, usage)
+		say(stdout, usage)
 		return exitOK
 	default:
-		fmt.Fprintf(stderr, "cloverleaf: unknown command %q\n\n%s", args[0], usage)
+		say(stderr, fmt.Sprintf("cloverleaf: unknown command %q\n\n%s", args[0], usage))
 		return exitUsage
 	}
 }
+
+// say writes text for people; there is nobody to tell when that fails.
+func say(w io.Writer, text string) { _, _ = io.WriteString(w, text) }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf"
+	"github.com/cloverleaf-wamp/cloverleaf/actors"
 )
 
 // list collects a flag that may be given several times.
@@ -26,6 +27,7 @@ func (l *list) Set(v string) error {
 
 type routerFlags struct {
 	listen, realms list
+	slow           actors.SlowConsumerPolicy
 	verbose        bool
 	shutdown       time.Duration
 }
@@ -36,6 +38,7 @@ func parseRouterFlags(args []string, stderr io.Writer) (routerFlags, error) {
 	set.SetOutput(stderr)
 	set.Var(&f.listen, "listen", "`ADDR` to listen on, HOST:PORT or unix:PATH; may be repeated (default 127.0.0.1:8080)")
 	set.Var(&f.realms, "realm", "`NAME` of a realm to serve; may be repeated (default realm1)")
+	set.Func("slow-consumers", "`POLICY` for events that a client does not read: disconnect, drop-oldest or drop-newest (default disconnect)", f.setSlow)
 	set.BoolVar(&f.verbose, "verbose", false, "log sessions and connections to stderr")
 	set.DurationVar(&f.shutdown, "shutdown-timeout", 5*time.Second, "how long clients may take to leave at the end")
 	if err := set.Parse(args); err != nil {
@@ -43,7 +46,7 @@ func parseRouterFlags(args []string, stderr io.Writer) (routerFlags, error) {
 	}
 	if set.NArg() > 0 {
 		err := fmt.Errorf("cloverleaf router: unexpected argument %q", set.Arg(0))
-		fmt.Fprintln(stderr, err)
+		say(stderr, err.Error()+"\n")
 		return f, err
 	}
 	if len(f.listen) == 0 {
@@ -53,6 +56,15 @@ func parseRouterFlags(args []string, stderr io.Writer) (routerFlags, error) {
 		f.realms = list{"realm1"}
 	}
 	return f, nil
+}
+
+func (f *routerFlags) setSlow(name string) error {
+	p, ok := actors.ParseSlowConsumerPolicy(name)
+	if !ok || name == "" {
+		return errors.New("is none of disconnect, drop-oldest, drop-newest")
+	}
+	f.slow = p
+	return nil
 }
 
 // runRouter serves until ctx ends.
@@ -65,7 +77,7 @@ func runRouter(ctx context.Context, args []string, stdout, stderr io.Writer) int
 		return exitUsage
 	}
 	if err := serve(ctx, flags, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "cloverleaf router:", err)
+		say(stderr, "cloverleaf router: "+err.Error()+"\n")
 		return exitFailed
 	}
 	return exitOK
@@ -78,7 +90,7 @@ func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) err
 	}
 	cfg := cloverleaf.RouterConfig{Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
 	for _, name := range flags.realms {
-		cfg.Realms = append(cfg.Realms, cloverleaf.RealmConfig{Name: name})
+		cfg.Realms = append(cfg.Realms, cloverleaf.RealmConfig{Name: name, SlowConsumers: flags.slow})
 	}
 	r, err := cloverleaf.NewRouter(cfg)
 	if err != nil {
@@ -102,7 +114,7 @@ func listen(ctx context.Context, r *cloverleaf.Router, addrs []string, stdout io
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(stdout, "listening on", strings.Join(l.URLs(), " "))
+		say(stdout, "listening on "+strings.Join(l.URLs(), " ")+"\n")
 	}
 	return nil
 }

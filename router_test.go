@@ -1,0 +1,122 @@
+package cloverleaf_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloverleaf-wamp/cloverleaf"
+	"github.com/cloverleaf-wamp/cloverleaf/actors"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/transport"
+)
+
+// startRouter starts a router that is closed, and empty, at the end.
+func startRouter(t *testing.T, cfg cloverleaf.RouterConfig) *cloverleaf.Router {
+	t.Helper()
+	r, err := cloverleaf.NewRouter(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		require.NoError(t, r.Close(ctx))
+		require.Zero(t, r.Sessions())
+		require.Zero(t, r.Stats().Failures)
+	})
+	return r
+}
+
+func TestRouterConfigErrors(t *testing.T) {
+	t.Parallel()
+	for want, cfg := range map[string]cloverleaf.RouterConfig{
+		"is not a valid URI":      {Realms: []cloverleaf.RealmConfig{{Name: ""}}},
+		"is there twice":          {Realms: []cloverleaf.RealmConfig{{Name: "x"}, {Name: "x"}}},
+		"slowConsumers":           {Realms: []cloverleaf.RealmConfig{{Name: "x", SlowConsumers: "maybe"}}},
+		"webSocketPath":           {Transport: transport.ServerConfig{WebSocketPath: "ws"}},
+		"maxMessageSize":          {Transport: transport.ServerConfig{Options: transport.Options{MaxMessageSize: 3}}},
+		"HardMark is below":       {Limits: actors.Limits{HighMark: 10, HardMark: 5}},
+		"goodbyeTimeout":          {GoodbyeTimeout: -time.Second},
+		"serializers: empty list": {Transport: transport.ServerConfig{Serializers: []protocol.Serializer{}}},
+	} {
+		_, err := cloverleaf.NewRouter(cfg)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "cloverleaf: ")
+	}
+}
+
+// Every way in leads to the same realm.
+func TestRouterWaysIn(t *testing.T) {
+	t.Parallel()
+	r := startRouter(t, cloverleaf.RouterConfig{})
+	dir, err := os.MkdirTemp("", "clover") //nolint:usetesting // the path of a socket must be short
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	var urls []string
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", "unix:" + filepath.Join(dir, "s")} {
+		l, err := r.Listen(t.Context(), addr)
+		require.NoError(t, err)
+		urls = append(urls, l.URLs()...)
+	}
+	web := httptest.NewServer(r.Handler())
+	t.Cleanup(web.Close)
+	urls = append(urls, strings.Replace(web.URL, "http:", "ws:", 1)+"/any/path")
+	for i, url := range urls {
+		c, err := transport.Dial(t.Context(), transport.ClientConfig{URL: url})
+		require.NoError(t, err, url)
+		t.Cleanup(func() { _ = c.Close() })
+		require.Eventually(t, func() bool { return r.Sessions() == i+1 }, 10*time.Second, time.Millisecond, url)
+	}
+	pipe := r.Pipe()
+	t.Cleanup(func() { pipe.Close(nil) })
+	require.Equal(t, len(urls)+1, r.Stats().Connections)
+	require.Zero(t, r.Stats().Sessions)
+}
+
+// After Close there is no way in, whoever closes, and how often.
+func TestRouterIsClosed(t *testing.T) {
+	t.Parallel()
+	r := startRouter(t, cloverleaf.RouterConfig{})
+	l, err := r.Listen(t.Context(), "127.0.0.1:0")
+	require.NoError(t, err)
+	handler := r.Handler()
+	var closers sync.WaitGroup
+	for range 4 {
+		closers.Go(func() { _ = r.Close(context.Background()) }) //nolint:usetesting // not to be cut
+	}
+	closers.Wait()
+	_, err = r.Listen(t.Context(), "127.0.0.1:0")
+	require.ErrorIs(t, err, actors.ErrRouterClosed)
+	_, err = transport.Dial(t.Context(), transport.ClientConfig{URL: l.URLs()[0]})
+	require.Error(t, err)
+	ended := make(chan error, 1)
+	r.Pipe().OnClose(func(err error) { ended <- err })
+	require.ErrorIs(t, <-ended, actors.ErrRouterClosed)
+
+	web := httptest.NewServer(handler)
+	defer web.Close()
+	c, err := transport.Dial(t.Context(), transport.ClientConfig{URL: strings.Replace(web.URL, "http:", "ws:", 1)})
+	if err == nil { // upgraded and closed at once
+		require.Error(t, c.Serve(deaf{}))
+		require.NoError(t, c.Close())
+	}
+	resp, err := http.Get(web.URL) //nolint:noctx // loopback
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusUpgradeRequired, resp.StatusCode)
+}
+
+// deaf handles nothing.
+type deaf struct{}
+
+func (deaf) Message([]byte) error { return nil }
+func (deaf) Ping([]byte) error    { return nil }
+func (deaf) Pong([]byte) error    { return nil }
+func (deaf) Drained() error       { return nil }
