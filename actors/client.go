@@ -15,11 +15,12 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 )
 
-// client is what the actors of one component share. It is immutable.
+// client is what the actors of one component share.
 type client struct {
-	host *Host
-	cfg  ComponentConfig // with defaults
-	log  *slog.Logger
+	host    *Host
+	cfg     ComponentConfig // with defaults
+	log     *slog.Logger
+	workers workers
 }
 
 // publish makes an event of the component known.
@@ -72,7 +73,7 @@ func guard(f func() error, done func(error)) {
 // errPanicked is what callers get to know of a panic.
 var errPanicked = session.NewError(protocol.ErrorRuntime, "the handler failed")
 
-// serve runs a handler for one invocation, on its own goroutine.
+// serve runs a handler for one invocation, on a goroutine that is a worker's.
 func (c *client) serve(h session.InvocationHandler, inv *session.Invocation) {
 	if ms := inv.Details.Timeout; ms > 0 {
 		timeout := session.NewError(protocol.ErrorTimeout, "the callee did not answer in time")

@@ -26,12 +26,13 @@ var testBackoff = supervisor.Backoff{Initial: time.Second, Max: time.Second, Jit
 
 // testComponent is a component under test, and what is known of it.
 type testComponent struct {
-	t    *testing.T
-	host *Host
-	cfg  ComponentConfig
-	pid  *actor.PID
-	done chan struct{}
-	err  error
+	t      *testing.T
+	host   *Host
+	cfg    ComponentConfig
+	client *client
+	pid    *actor.PID
+	done   chan struct{}
+	err    error
 
 	mu       sync.Mutex
 	events   []supervisor.Event
@@ -78,8 +79,11 @@ func (c *testComponent) subscribe(uri string, handler any, opts ...session.Subsc
 
 func (c *testComponent) start() *testComponent {
 	c.t.Helper()
-	var err error
-	c.pid, err = c.host.SpawnComponent(c.cfg)
+	require.NoError(c.t, c.cfg.Validate())
+	c.client = newClient(c.host, c.cfg)
+	props, err := c.client.props()
+	require.NoError(c.t, err)
+	c.pid, err = c.host.system.Root.SpawnNamed(props, "component/"+c.client.cfg.Name)
 	require.NoError(c.t, err)
 	return c
 }

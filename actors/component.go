@@ -188,8 +188,17 @@ func ComponentProps(h *Host, cfg ComponentConfig) (*actor.Props, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("actors: component: %w", err)
 	}
+	return newClient(h, cfg).props()
+}
+
+func newClient(h *Host, cfg ComponentConfig) *client {
 	c := &client{host: h, cfg: cfg.withDefaults(h)}
 	c.log = c.cfg.Logger
+	c.workers.c = c
+	return c
+}
+
+func (c *client) props() (*actor.Props, error) {
 	reconnect, err := supervisor.NewReconnect(c.cfg.reconnect())
 	if err != nil {
 		return nil, fmt.Errorf("actors: component: %w", err)
@@ -198,7 +207,7 @@ func ComponentProps(h *Host, cfg ComponentConfig) (*actor.Props, error) {
 	if err != nil {
 		return nil, fmt.Errorf("actors: component: %w", err)
 	}
-	return h.props(func() actor.Actor {
+	return c.host.props(func() actor.Actor {
 		return &componentActor{
 			c: c, reconnect: reconnect, sessions: sessions, restarts: supervisor.NewBudget(c.cfg.Restarts),
 			watchers: make(map[string]*actor.PID),
@@ -596,6 +605,7 @@ func (a *componentActor) cleanUp() {
 // stopped is the last thing that a component does, after its children are gone and its name is
 // free again.
 func (a *componentActor) stopped() {
+	a.c.workers.close()
 	a.c.publish(&supervisor.Stopped{Origin: a.c.origin(), Err: a.err})
 	a.notify(&Ended{Component: a.self, Err: a.err})
 	if done := a.c.cfg.Done; done != nil {

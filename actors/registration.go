@@ -35,7 +35,7 @@ type procedure struct {
 // invoke hands out an invocation. It is called by the session actor.
 func (p *procedure) invoke(inv *session.Invocation) {
 	if p.direct {
-		go p.c.serve(p.handler, inv)
+		p.c.workers.start(job{handler: p.handler, inv: inv})
 		return
 	}
 	p.c.host.send(p.pid, inv)
@@ -151,7 +151,7 @@ func (r *registrationActor) next() {
 func (r *registrationActor) run(inv *session.Invocation) {
 	switch {
 	case r.handler != nil:
-		go r.c.serve(r.handler, inv)
+		r.c.workers.start(job{handler: r.handler, inv: inv})
 	case r.minder.pid == nil:
 		inv.Fail(errUnavailable)
 	default:

@@ -33,8 +33,7 @@ func (t *topic) deliver(ev *session.Event) {
 	t.c.host.send(t.pid, ev)
 }
 
-// eventQueue calls a handler with one event after the other, on a goroutine that lives as long as
-// there are some.
+// eventQueue calls a handler with one event after the other.
 type eventQueue struct {
 	c       *client
 	uri     string
@@ -67,17 +66,17 @@ func (q *eventQueue) add(ev *session.Event) {
 	q.running = true
 	q.mu.Unlock()
 	if start {
-		go q.run()
+		q.c.workers.start(job{queue: q})
 	}
 }
 
-// run handles events until there are none. A handler that ends the goroutine does not end the
-// queue.
+// run handles events until there are none, on a worker. A handler that ends the goroutine does not
+// end the queue.
 func (q *eventQueue) run() {
 	over := false
 	defer func() {
 		if !over {
-			go q.run()
+			q.c.workers.start(job{queue: q})
 		}
 	}()
 	for {
