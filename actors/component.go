@@ -133,7 +133,7 @@ func (c *ComponentConfig) Validate() error {
 	if c.OnRefused != RefusedFailsSession && c.OnRefused != RefusedIsReported {
 		add("onRefused: %d is unknown", c.OnRefused)
 	}
-	if err := session.CheckMethods(c.Auth); err != nil {
+	if err := session.CheckMethods(protocol.HelloDetails{AuthRole: c.AuthRole, AuthExtra: c.AuthExtra}, c.Auth); err != nil {
 		add("auth: %w", err)
 	}
 	return errors.Join(errs...)

@@ -73,15 +73,16 @@ type dialing struct {
 // dialed says that a dialing has ended.
 type dialed struct{ d *dialing }
 
-// dial opens a transport and prepares HELLO; both may take their time.
+// dial opens a transport and prepares HELLO, for which the methods of authentication may want to
+// know the connection; both may take their time.
 func (s *sessionActor) dial(id uint64, cfg *TransportConfig) {
 	ctx, cancel := context.WithCancel(s.c.cfg.Context)
 	d := &dialing{id: id, cfg: cfg, cancel: cancel, hello: s.hello()}
 	s.dialing = d
-	host, self, auth := s.c.host, s.self, s.c.cfg.Auth
+	host, self, client := s.c.host, s.self, &s.c.cfg
 	go func() {
 		defer cancel()
-		guard(func() error { return d.run(ctx, auth) }, func(err error) {
+		guard(func() error { return d.run(ctx, client) }, func(err error) {
 			d.err = err
 			host.send(self, &dialed{d})
 		})
@@ -95,11 +96,23 @@ func (s *sessionActor) hello() protocol.Hello {
 	}}
 }
 
-func (d *dialing) run(ctx context.Context, auth []session.Authenticator) error {
-	var err error
-	if d.attempt, err = session.NewAttempt(ctx, &d.hello.Details, auth); err != nil {
-		return fmt.Errorf("authentication: %w", err)
+func (d *dialing) run(ctx context.Context, client *ComponentConfig) error {
+	if err := d.open(ctx); err != nil {
+		return err
 	}
+	if client.JoinTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, client.JoinTimeout)
+		defer cancel()
+	}
+	var err error
+	if d.attempt, err = session.NewAttempt(ctx, &d.hello.Details, clientBinder(d.conn), client.Auth); err != nil {
+		return authFailure(fmt.Errorf("authentication: %w", err))
+	}
+	return nil
+}
+
+func (d *dialing) open(ctx context.Context) error {
 	if d.cfg.Pipe != nil {
 		pipe, err := d.cfg.Pipe(ctx)
 		if err != nil {

@@ -239,7 +239,7 @@ func (s *sessionActor) dialed(d *dialing) {
 	limits := s.c.cfg.inbound
 	c := &connection{id: d.id, url: d.cfg.Name(), in: newInflow(limits), flow: new(outflow), attempt: d.attempt, pipe: d.pipe != nil}
 	cfg := session.Config{
-		Poster: s.poster, Transport: c.url, Hello: d.hello, Verify: d.attempt.Verify,
+		Poster: s.poster, Transport: c.url, Hello: d.hello, Verify: d.verify,
 		Errors: s.c.cfg.Errors, Context: s.c.cfg.Context, MaxInvocations: s.c.cfg.MaxInvocations,
 		JoinTimeout: s.c.cfg.JoinTimeout, LeaveTimeout: s.c.cfg.LeaveTimeout, Shared: c.pipe,
 	}
@@ -424,6 +424,9 @@ func (s *sessionActor) Send(msg protocol.Message) error {
 func (s *sessionActor) Challenge(ch *protocol.Challenge) {
 	ctx, cancel := context.WithCancel(s.c.cfg.Context)
 	c, host, self := s.conn, s.c.host, s.self
+	if c.cancel != nil {
+		c.cancel() // a second challenge: nobody waits for the answer to the first
+	}
 	c.cancel = cancel
 	go func() {
 		defer cancel()
@@ -444,7 +447,7 @@ func (s *sessionActor) challengeAnswered(r *challengeAnswered) {
 	}
 	s.machine(func(m *session.Machine) {
 		if r.err != nil {
-			m.Refuse(fmt.Errorf("authentication: %w", r.err))
+			m.Refuse(authFailure(fmt.Errorf("authentication: %w", r.err)))
 			return
 		}
 		m.Authenticate(r.answer.Signature, r.answer.Extra)

@@ -4,171 +4,208 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
+	"sync"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
 )
 
-// Authenticator is one authentication method of a client. It may be used by several sessions at
-// once.
+// Authenticator is what a client authenticates with: one method, or variants of one. It may be
+// used by several sessions at once.
 type Authenticator interface {
-	// Method returns the name of the method in HELLO and CHALLENGE, for example "ticket".
-	Method() string
-	// Attempt starts one attempt to join. It adds to HELLO what the method needs, such as the
-	// authid, and may fetch secrets: it runs on a goroutine of its own, bounded by ctx.
-	Attempt(ctx context.Context, hello *protocol.HelloDetails) (Exchange, error)
+	// Methods returns the names of the methods in HELLO and CHALLENGE, for example "ticket", the
+	// preferred one first.
+	Methods() []string
+	// Attempt starts one attempt to join. It claims what HELLO needs, such as the authid, and may
+	// fetch secrets: it runs on a goroutine of its own, bounded by ctx. The connection is open.
+	Attempt(ctx context.Context, req AuthRequest) (Exchange, error)
 }
 
 // Exchange is the client's side of one attempt to authenticate.
 type Exchange interface {
-	// Answer returns the answer to a CHALLENGE. It runs on a goroutine of its own, bounded by ctx.
-	Answer(ctx context.Context, extra protocol.Dict) (*protocol.Authenticate, error)
-	// Verify checks the WELCOME. It must be quick. It is called for the method whose challenge was
-	// answered last, and also without a challenge if no other method was offered: then a method
-	// that authenticates the router refuses.
+	// Answer returns the answer to a CHALLENGE for one of the methods. It runs on a goroutine of
+	// its own, bounded by ctx.
+	Answer(ctx context.Context, ch *protocol.Challenge) (*protocol.Authenticate, error)
+	// Verify checks the WELCOME. It must be quick. It is called when this exchange answered the
+	// last challenge, and also when there was no challenge at all: then a method that
+	// authenticates the router refuses.
 	Verify(welcome *protocol.WelcomeDetails) error
 }
 
-// Anonymous returns the method "anonymous": no credentials. authid is what the client would like
-// to be called, "" leaves that to the router.
-func Anonymous(authid string) Authenticator { return anonymous(authid) }
-
-type anonymous string
-
-func (anonymous) Method() string { return "anonymous" }
-
-func (a anonymous) Attempt(_ context.Context, hello *protocol.HelloDetails) (Exchange, error) {
-	return a, setAuthID(hello, string(a))
+// Identity is who a client claims to be in HELLO. There is one HELLO for all methods that are
+// offered together, so they must not contradict each other.
+type Identity struct {
+	AuthID    string
+	AuthRole  string        // the role to ask for; most routers ignore it
+	AuthExtra protocol.Dict // what else to tell the router; methods add to it what they need
 }
 
-func (anonymous) Answer(context.Context, protocol.Dict) (*protocol.Authenticate, error) {
-	return nil, errors.New("anonymous: there is nothing to answer a challenge with")
+// AuthRequest is an attempt to join, for which an Authenticator is to prepare.
+type AuthRequest struct {
+	// Details are those of HELLO. Claim adds to them.
+	Details *protocol.HelloDetails
+	// Bind returns the bindings of the connection. Nil: it has none.
+	Bind auth.Binder
+
+	nonce *string // drawn by the first SCRAM client, empty before
 }
 
-func (anonymous) Verify(*protocol.WelcomeDetails) error { return nil }
-
-// Ticket returns the method "ticket": a secret that the client shows to the router as it is, so
-// use it with TLS only.
-func Ticket(authid, ticket string) Authenticator {
-	return TicketFunc(authid, func(context.Context) (string, error) { return ticket, nil })
-}
-
-// TicketFunc is Ticket for secrets that change: fetch is called for each challenge.
-func TicketFunc(authid string, fetch func(context.Context) (string, error)) Authenticator {
-	return ticketAuth{authid: authid, fetch: fetch}
-}
-
-type ticketAuth struct {
-	authid string
-	fetch  func(context.Context) (string, error)
-}
-
-func (ticketAuth) Method() string { return "ticket" }
-
-// Validate reports what is wrong with the method. CheckMethods looks for it.
-func (t ticketAuth) Validate() error {
-	switch {
-	case t.authid == "":
-		return errors.New("ticket: authid is missing")
-	case t.fetch == nil:
-		return errors.New("ticket: no function to fetch it")
-	default:
-		return nil
-	}
-}
-
-func (t ticketAuth) Attempt(_ context.Context, hello *protocol.HelloDetails) (Exchange, error) {
-	return t, setAuthID(hello, t.authid)
-}
-
-func (t ticketAuth) Answer(ctx context.Context, _ protocol.Dict) (*protocol.Authenticate, error) {
-	ticket, err := t.fetch(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &protocol.Authenticate{Signature: ticket}, nil
-}
-
-func (ticketAuth) Verify(*protocol.WelcomeDetails) error { return nil }
-
-// setAuthID sets the authid of HELLO, of which there is one for all methods.
-func setAuthID(hello *protocol.HelloDetails, authid string) error {
-	switch hello.AuthID {
-	case "", authid:
-		hello.AuthID = authid
-		return nil
-	default:
-		if authid == "" {
-			return nil
+// Claim adds an identity to HELLO. The error says what contradicts an earlier claim; it does not
+// contain values of authextra.
+func (r AuthRequest) Claim(id Identity) error {
+	d := r.Details
+	errs := []error{claim("authid", &d.AuthID, id.AuthID), claim("authrole", &d.AuthRole, id.AuthRole)}
+	for _, key := range slices.Sorted(maps.Keys(id.AuthExtra)) {
+		value := id.AuthExtra[key]
+		if have, ok := d.AuthExtra[key]; ok && !reflect.DeepEqual(have, value) {
+			errs = append(errs, fmt.Errorf("authextra: %s: claimed with different values", key))
+			continue
 		}
-		return errors.New("the authentication methods disagree on authid: " + hello.AuthID + ", " + authid)
+		if d.AuthExtra == nil {
+			d.AuthExtra = make(protocol.Dict)
+		}
+		d.AuthExtra[key] = value
+	}
+	return errors.Join(errs...)
+}
+
+func claim(name string, have *string, value string) error {
+	switch {
+	case value == "" || *have == value:
+		return nil
+	case *have == "":
+		*have = value
+		return nil
+	default:
+		return fmt.Errorf("%s: both %q and %q are claimed", name, *have, value)
+	}
+}
+
+// binding returns the binding of the connection that a method wants.
+func (r AuthRequest) binding(t auth.BindingType) (auth.ChannelBinding, error) {
+	switch {
+	case t == auth.NoBinding:
+		return auth.ChannelBinding{}, nil
+	case r.Bind == nil:
+		return auth.ChannelBinding{}, fmt.Errorf("%s: the connection has no TLS: %w", t, auth.ErrChannelBinding)
+	default:
+		return r.Bind(t)
 	}
 }
 
 // Attempt is one attempt to join with the methods that a client offers.
 type Attempt struct {
-	exchanges map[string]Exchange
-	used      Exchange
+	exchanges []Exchange
+	byMethod  map[string]Exchange
+
+	mu        sync.Mutex
+	answering bool
+	used      Exchange // of the last challenge
 }
 
 // NewAttempt offers the methods in HELLO, in this order, and starts an exchange for each. Without
-// methods it offers nothing, which routers take for anonymous.
-func NewAttempt(ctx context.Context, hello *protocol.HelloDetails, methods []Authenticator) (*Attempt, error) {
-	a := &Attempt{exchanges: make(map[string]Exchange, len(methods))}
+// methods it offers nothing, which routers take for anonymous. bind returns the bindings of the
+// connection, nil if it has none. The AuthExtra of hello is replaced, not changed.
+func NewAttempt(ctx context.Context, hello *protocol.HelloDetails, bind auth.Binder, methods []Authenticator) (*Attempt, error) {
+	a := &Attempt{byMethod: make(map[string]Exchange, len(methods))}
+	hello.AuthExtra = maps.Clone(hello.AuthExtra)
+	req := AuthRequest{Details: hello, Bind: bind, nonce: new(string)}
 	for _, m := range methods {
-		x, err := m.Attempt(ctx, hello)
+		x, err := m.Attempt(ctx, req)
 		if err != nil {
 			return nil, err
 		}
-		a.exchanges[m.Method()] = x
-		if !slices.Contains(hello.AuthMethods, m.Method()) {
-			hello.AuthMethods = append(hello.AuthMethods, m.Method())
+		a.exchanges = append(a.exchanges, x)
+		for _, name := range m.Methods() {
+			a.byMethod[name] = x
+			if !slices.Contains(hello.AuthMethods, name) {
+				hello.AuthMethods = append(hello.AuthMethods, name)
+			}
 		}
 	}
 	return a, nil
 }
 
-// Answer returns the answer to a CHALLENGE for a method that was offered. Answer and Verify must
-// not run at the same time.
+// Answer returns the answer to a CHALLENGE for a method that was offered. It may take long.
+// Challenges are answered one after the other: one that comes too early is refused.
 func (a *Attempt) Answer(ctx context.Context, ch *protocol.Challenge) (*protocol.Authenticate, error) {
-	x, ok := a.exchanges[ch.Method]
+	x, ok := a.byMethod[ch.Method]
 	if !ok {
-		return nil, errors.New("challenged for a method that was not offered: " + ch.Method)
+		return nil, fmt.Errorf("challenged for %q, which was not offered", ch.Method)
 	}
-	a.used = x
-	return x.Answer(ctx, ch.Extra)
+	a.mu.Lock()
+	if a.answering {
+		a.mu.Unlock()
+		return nil, errors.New("challenged again before the first challenge was answered")
+	}
+	a.answering, a.used = true, x
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.answering = false
+	}()
+	return x.Answer(ctx, ch)
 }
 
-// Verify checks a WELCOME. What the router says about the method it used is not relied upon.
+// Verify checks a WELCOME. What the router says about the method it used is not relied upon. A
+// WELCOME without a challenge must be acceptable to one of the methods.
 func (a *Attempt) Verify(welcome *protocol.WelcomeDetails) error {
-	if a.used != nil {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.answering:
+		return fmt.Errorf("welcomed before the challenge was answered: %w", auth.ErrUntrustedRouter)
+	case a.used != nil:
 		return a.used.Verify(welcome)
 	}
-	if len(a.exchanges) == 1 {
-		for _, x := range a.exchanges {
-			return x.Verify(welcome)
+	var refusal error
+	for _, x := range a.exchanges {
+		err := x.Verify(welcome)
+		if err == nil {
+			return nil
+		}
+		if refusal == nil {
+			refusal = err
 		}
 	}
-	return nil
+	return refusal
 }
 
-// CheckMethods reports whether the methods can be offered together: each once, and with one
-// authid. It starts no attempt that needs a secret.
-func CheckMethods(methods []Authenticator) error {
+// CheckMethods reports whether the methods can be offered together, in a HELLO with these details:
+// each once, each complete, and without contradictions about authid, authrole and authextra. It
+// starts no attempt.
+func CheckMethods(hello protocol.HelloDetails, methods []Authenticator) error {
 	var errs []error
 	seen := make(map[string]bool)
+	hello.AuthExtra = maps.Clone(hello.AuthExtra)
+	req := AuthRequest{Details: &hello}
 	for i, m := range methods {
-		switch {
-		case m == nil:
+		if m == nil {
 			errs = append(errs, fmt.Errorf("method %d is nil", i))
 			continue
-		case seen[m.Method()]:
-			errs = append(errs, fmt.Errorf("method %s is there twice", m.Method()))
 		}
-		seen[m.Method()] = true
+		for _, name := range m.Methods() {
+			if seen[name] {
+				errs = append(errs, fmt.Errorf("method %s is there twice", name))
+			}
+			seen[name] = true
+		}
 		if c, ok := m.(interface{ Validate() error }); ok {
 			errs = append(errs, c.Validate())
+		}
+		if c, ok := m.(interface{ claims() []Identity }); ok {
+			for _, id := range c.claims() {
+				errs = append(errs, req.Claim(id))
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// drawn stands for a value of authextra that is not known before an attempt, in claims that are
+// compared before. Nothing a user claims is equal to it.
+type drawn struct{ name string }
