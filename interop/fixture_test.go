@@ -35,15 +35,12 @@ type member struct {
 	session uint64
 }
 
-// newFixture connects a peer for each cell of the kinds that can run here.
+// newFixture connects a peer for each cell of the kinds.
 func newFixture(t *testing.T, r *router, kinds []*kind) *fixture {
 	t.Helper()
 	f := &fixture{router: r, joined: map[string]*member{}}
 	var wg sync.WaitGroup
 	for _, k := range kinds {
-		if k.missing != "" {
-			continue
-		}
 		f.cells = append(f.cells, k.cells()...)
 	}
 	for _, c := range f.cells {

@@ -4,23 +4,25 @@ package interop
 
 import (
 	"os"
+	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
-// Environment that run.sh sets. A variable that names what is missing holds the
-// reason, for example "node not found".
+// Environment that run.sh sets: paths of programs, and why one is missing, for
+// example "node not found".
 const (
-	envRouter          = "INTEROP_CLOVERLEAF"
-	envCrossbar        = "INTEROP_CROSSBAR"
-	envCrossbarMissing = "INTEROP_CROSSBAR_MISSING"
-	envPython          = "INTEROP_AUTOBAHN_PYTHON"
-	envPythonMissing   = "INTEROP_AUTOBAHN_PYTHON_MISSING"
-	envNode            = "INTEROP_AUTOBAHN_JS"
-	envNodeMissing     = "INTEROP_AUTOBAHN_JS_MISSING"
-	envNodeFlag        = "INTEROP_NODE_FLAG"
-	envNodePath        = "INTEROP_NODE_PATH"
-	envRunning         = "INTEROP_RUNNING"   // folder for a file per running router
-	envAllPairs        = "INTEROP_ALL_PAIRS" // "true": all pairs on foreign routers too
+	envRouter        = "INTEROP_CLOVERLEAF"
+	envCrossbar      = "INTEROP_CROSSBAR"
+	envPython        = "INTEROP_AUTOBAHN_PYTHON"
+	envPythonMissing = "INTEROP_AUTOBAHN_PYTHON_MISSING"
+	envNode          = "INTEROP_AUTOBAHN_JS"
+	envNodeMissing   = "INTEROP_AUTOBAHN_JS_MISSING"
+	envNodeFlag      = "INTEROP_NODE_FLAG"
+	envNodePath      = "INTEROP_NODE_PATH"
+	envRunning       = "INTEROP_RUNNING"   // folder for a file per running router
+	envAllPairs      = "INTEROP_ALL_PAIRS" // "true": all pairs on foreign routers too
 )
 
 const (
@@ -32,8 +34,9 @@ const (
 type kind struct {
 	name  string
 	start func(url, serializer, realm string) (peer, error)
-	// missing tells why the kind cannot run here; empty if it can.
-	missing string
+	// needs names the variables with the path of the program and with the reason
+	// why it is missing; nothing if it needs no program.
+	needs program
 	// serializers lists what the kind offers for each transport.
 	serializers map[string][]string
 
@@ -41,6 +44,11 @@ type kind struct {
 	losesNull bool
 	// losesInt53: integers beyond ±(2^53-1) may turn into floats or fail.
 	losesInt53 bool
+	// ours: the implementation under test.
+	ours bool
+	// cancelModes lists the modes in which the kind can cancel a call; "" stands
+	// for the one that it chooses itself.
+	cancelModes []string
 	// interrupts: a running procedure can be interrupted.
 	interrupts bool
 	// interruptError is what an interrupted procedure answers instead of
@@ -56,6 +64,9 @@ type cell struct {
 
 func (c cell) String() string { return c.name + "/" + c.transport + "/" + c.serializer }
 
+// first tells whether the cell is the first one of its kind.
+func (c cell) first() bool { return c.String() == c.cells()[0].String() }
+
 // cells lists every way for the kind to connect.
 func (k *kind) cells() []cell {
 	var all []cell
@@ -67,33 +78,17 @@ func (k *kind) cells() []cell {
 	return all
 }
 
-// requirePresent skips the test if the kind cannot run here; in continuous
-// integration, where everything has to run, it fails instead.
-func (k *kind) requirePresent(t *testing.T) {
+// allKinds lists the implementations that are here, ours last.
+func allKinds(t *testing.T) []*kind {
 	t.Helper()
-	requireReason(t, k.name, k.missing)
-}
-
-func requireReason(t *testing.T, name, missing string) {
-	t.Helper()
-	switch {
-	case missing == "":
-	case os.Getenv("CI") == "true":
-		t.Fatalf("%s: %s", name, missing)
-	default:
-		t.Skipf("SKIP %s: %s", name, missing)
-	}
-}
-
-// foreignKinds lists the implementations that are not ours.
-func foreignKinds() []*kind {
-	return []*kind{autobahnPython(), autobahnJS()}
+	kinds := []*kind{autobahnPython(), autobahnJS(), ours()}
+	return slices.DeleteFunc(kinds, func(k *kind) bool { return !k.needs.present(t, k.name) })
 }
 
 func autobahnPython() *kind {
 	return &kind{
-		name:    "autobahn-python",
-		missing: missing(envPython, envPythonMissing),
+		name:  "autobahn-python",
+		needs: program{envPython, envPythonMissing},
 		start: func(url, serializer, realm string) (peer, error) {
 			return startProgram(os.Getenv(envPython), []string{
 				"peers/autobahn_python/peer.py", "--url", url, "--serializer", serializer, "--realm", realm,
@@ -103,6 +98,7 @@ func autobahnPython() *kind {
 			webSocket: {"json", "msgpack", "cbor"},
 			rawSocket: {"json", "msgpack", "cbor"},
 		},
+		cancelModes:    []string{""},
 		interrupts:     true,
 		interruptError: errRuntime,
 	}
@@ -110,8 +106,8 @@ func autobahnPython() *kind {
 
 func autobahnJS() *kind {
 	return &kind{
-		name:    "autobahn-js",
-		missing: missing(envNode, envNodeMissing),
+		name:  "autobahn-js",
+		needs: program{envNode, envNodeMissing},
 		start: func(url, serializer, realm string) (peer, error) {
 			args := []string{"--no-warnings"}
 			if flag := os.Getenv(envNodeFlag); flag != "" {
@@ -124,18 +120,25 @@ func autobahnJS() *kind {
 			webSocket: {"json", "msgpack", "cbor"},
 			rawSocket: {"json"},
 		},
-		losesNull:  true,
-		losesInt53: true,
+		cancelModes: []string{"kill"},
+		losesNull:   true,
+		losesInt53:  true,
 	}
 }
 
-// missing tells why the program named by the variable path cannot run.
-func missing(path, reason string) string {
-	if os.Getenv(path) != "" {
-		return ""
+// program is a pair of variables that run.sh sets: the path of a program, or why
+// it could not be installed.
+type program struct{ path, missing string }
+
+// present tells whether the program is there. It is false only if run.sh has
+// said, and shown, why it is not; without run.sh the test fails.
+func (p program) present(t *testing.T, name string) bool {
+	t.Helper()
+	if p.path == "" || os.Getenv(p.path) != "" {
+		return true
 	}
-	if text := os.Getenv(reason); text != "" {
-		return text
-	}
-	return path + " is not set, use interop/run.sh"
+	reason := os.Getenv(p.missing)
+	require.NotEmptyf(t, reason, "%s is not set: use interop/run.sh", p.path)
+	t.Logf("without %s: %s", name, reason)
+	return false
 }

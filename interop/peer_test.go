@@ -65,6 +65,10 @@ const (
 	localError    = "local.error"    // the library refused the command
 )
 
+// optionCancel is an option of opCall for components of ours: the mode in which
+// the call is canceled. It is not one of WAMP.
+const optionCancel = "cancel"
+
 // payload is what WAMP messages carry for the application.
 type payload struct {
 	Args   list `json:"args,omitzero"`

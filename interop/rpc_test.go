@@ -3,11 +3,13 @@
 package interop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -17,6 +19,10 @@ const (
 	errProcedureExists  = "wamp.error.procedure_already_exists"
 	errCanceled         = "wamp.error.canceled"
 	errRuntime          = "wamp.error.runtime_error"
+	errTimeout          = "wamp.error.timeout"
+	callTimeoutMillis   = 100
+	modeKill            = "kill"
+	modeSkip            = "skip"
 	largeText           = 1 << 20
 	progressSteps       = 5
 	concurrentCallCount = 20
@@ -26,9 +32,9 @@ const (
 func testCalls(t *testing.T, f *fixture, first, second cell) {
 	t.Helper()
 	twoSessions := first.String() != second.String()
-	// Crossbar leaves a call that its caller wants killed without an answer if
-	// the callee cannot be interrupted.
-	answersCancel := f.router.name != "crossbar" || second.interrupts
+	// Crossbar has no call timeouts as they are specified; components of ours then
+	// have their own.
+	timesOut := f.router.ours || first.ours
 	for _, s := range []struct {
 		name    string
 		applies bool
@@ -41,7 +47,7 @@ func testCalls(t *testing.T, f *fixture, first, second cell) {
 		{"patterns", true, callPatterns},
 		{"shared registration", twoSessions, callShared},
 		{"concurrent", true, callConcurrently},
-		{"cancel", answersCancel, callCancel},
+		{"timeout", timesOut, callTimeout},
 	} {
 		if !s.applies {
 			continue
@@ -49,6 +55,17 @@ func testCalls(t *testing.T, f *fixture, first, second cell) {
 		t.Run(s.name, func(t *testing.T) {
 			caller, callee := f.pair(t, first, second)
 			s.run(t, f, caller, callee)
+		})
+	}
+	for _, mode := range first.cancelModes {
+		// Crossbar leaves a call that its caller wants killed without an answer if
+		// the callee cannot be interrupted.
+		if mode == modeKill && !f.router.ours && !second.interrupts {
+			continue
+		}
+		t.Run("cancel "+cmp.Or(mode, "by itself"), func(t *testing.T) {
+			caller, callee := f.pair(t, first, second)
+			callCancel(t, f, caller, callee, mode)
 		})
 	}
 }
@@ -178,7 +195,7 @@ func callConcurrently(t *testing.T, f *fixture, caller, callee *member) {
 
 // callCancel cancels a call in progress and expects that both sessions survive,
 // also if the callee does not know how to be interrupted.
-func callCancel(t *testing.T, f *fixture, caller, callee *member) {
+func callCancel(t *testing.T, f *fixture, caller, callee *member, mode string) {
 	t.Helper()
 	uri := f.uri()
 	callee.register(t, uri, hang, nil)
@@ -186,21 +203,50 @@ func callCancel(t *testing.T, f *fixture, caller, callee *member) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	call := command{Op: opCall, URI: uri}
+	if caller.ours {
+		call.Options = map[string]any{optionCancel: mode}
+	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := caller.do(ctx, command{Op: opCall, URI: uri})
+		_, err := caller.do(ctx, call)
 		ended <- err
 	}()
 	callee.await(t, reportInvoked, uri)
 	cancel()
 	var refusal *wampError
-	err := <-ended
-	require.ErrorAs(t, err, &refusal)
-	require.Contains(t, []string{localCanceled, errCanceled, callee.interruptError}, refusal.URI)
-	if callee.interrupts {
+	select {
+	case err := <-ended:
+		require.ErrorAs(t, err, &refusal)
+	case <-time.After(answerTimeout):
+		require.FailNow(t, "the canceled call has no end")
+	}
+	if mode == modeKill {
+		require.Contains(t, []string{errCanceled, callee.interruptError}, refusal.URI)
+	} else {
+		require.Equal(t, localCanceled, refusal.URI)
+	}
+	if callee.interrupts && mode != modeSkip {
 		callee.await(t, reportInterrupted, uri)
 	}
 
+	sum := caller.call(t, uri+".add2", payload{Args: list{int64(2), int64(3)}})
+	require.Equal(t, list{int64(5)}, sum.Args)
+}
+
+// callTimeout calls what does not return in time and expects an ERROR that says
+// so, and that both sessions survive.
+func callTimeout(t *testing.T, f *fixture, caller, callee *member) {
+	t.Helper()
+	uri := f.uri()
+	callee.register(t, uri, hang, nil)
+	callee.register(t, uri+".add2", add2, nil)
+	call := command{Op: opCall, URI: uri, Options: map[string]any{"timeout": callTimeoutMillis}}
+	require.Equal(t, errTimeout, caller.refused(t, call).URI)
+	callee.await(t, reportInvoked, uri)
+	if callee.interrupts {
+		callee.await(t, reportInterrupted, uri)
+	}
 	sum := caller.call(t, uri+".add2", payload{Args: list{int64(2), int64(3)}})
 	require.Equal(t, list{int64(5)}, sum.Args)
 }

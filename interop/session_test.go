@@ -43,12 +43,27 @@ func testNoSuchRealm(t *testing.T, f *fixture, c cell) {
 	require.Equal(t, errNoSuchRealm, m.await(t, reportLeft, "").Reason)
 }
 
-// TestIdle expects that a peer that says nothing for longer than the keepalive
-// of the router is still there.
+// TestIdle expects that a peer that says nothing for longer than a keepalive is
+// still there: every peer on the router of ours, components of ours on Crossbar.
 func TestIdle(t *testing.T) {
 	t.Parallel()
-	r := startCloverleaf(t)
-	f := newFixture(t, r, foreignKinds())
+	for _, tt := range []struct {
+		name  string
+		start func(*testing.T) *router
+		kinds func(*testing.T) []*kind
+	}{
+		{"our router", startCloverleaf, allKinds},
+		{"Crossbar", startCrossbar, func(*testing.T) []*kind { return []*kind{ours()} }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			testIdle(t, newFixture(t, tt.start(t), tt.kinds(t)))
+		})
+	}
+}
+
+func testIdle(t *testing.T, f *fixture) {
+	t.Helper()
 	idle := time.NewTimer(idleTime)
 	for _, c := range f.cells {
 		f.shared(t, c)
@@ -71,7 +86,7 @@ func TestIdle(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	r := startCloverleaf(t)
-	f := newFixture(t, r, foreignKinds())
+	f := newFixture(t, r, allKinds(t))
 	members := make([]*member, 0, len(f.cells))
 	for _, c := range f.cells {
 		members = append(members, f.shared(t, c))
