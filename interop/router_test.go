@@ -32,6 +32,7 @@ var listening = regexp.MustCompile(`^listening on (ws://\S+) (rs://\S+)`)
 // router is a running router program with one realm that allows everything.
 type router struct {
 	name    string
+	ours    bool
 	program *exec.Cmd
 	urls    map[string]string // transport → URL
 	log     *tail
@@ -41,8 +42,9 @@ type router struct {
 // startCloverleaf starts the router of ours on a free port.
 func startCloverleaf(t *testing.T) *router {
 	t.Helper()
-	requireReason(t, "cloverleaf", missing(envRouter, ""))
+	require.NotEmptyf(t, os.Getenv(envRouter), "%s is not set: use interop/run.sh", envRouter)
 	r := newRouter("cloverleaf", os.Getenv(envRouter), "router", "--listen", "127.0.0.1:0", "--realm", realm)
+	r.ours = true
 	stdout, err := r.program.StdoutPipe()
 	require.NoError(t, err)
 	r.start(t)
@@ -96,19 +98,35 @@ const crossbarConfig = `{
 }
 `
 
-// startCrossbar starts Crossbar.io on a port that was free a moment ago.
+// crossbar is a configured node of Crossbar.io, which can be started again.
+type crossbar struct {
+	node string // its folder
+	port int
+}
+
+// newCrossbar configures a node for a port that was free a moment ago.
+func newCrossbar(t *testing.T) crossbar {
+	t.Helper()
+	require.NotEmptyf(t, os.Getenv(envCrossbar), "%s is not set: use interop/run.sh", envCrossbar)
+	c := crossbar{node: t.TempDir(), port: freePort(t)}
+	config := fmt.Appendf(nil, crossbarConfig, c.port)
+	require.NoError(t, os.WriteFile(filepath.Join(c.node, "config.json"), config, 0o600))
+	return c
+}
+
+// startCrossbar starts a new node of Crossbar.io.
 func startCrossbar(t *testing.T) *router {
 	t.Helper()
-	requireReason(t, "crossbar", missing(envCrossbar, envCrossbarMissing))
-	port := freePort(t)
-	node := t.TempDir()
-	config := fmt.Appendf(nil, crossbarConfig, port)
-	require.NoError(t, os.WriteFile(filepath.Join(node, "config.json"), config, 0o600))
-	r := newRouter("crossbar", os.Getenv(envCrossbar), "start", "--cbdir", node, "--color", "false")
+	return newCrossbar(t).start(t)
+}
+
+func (c crossbar) start(t *testing.T) *router {
+	t.Helper()
+	r := newRouter("crossbar", os.Getenv(envCrossbar), "start", "--cbdir", c.node, "--color", "false")
 	r.program.Stdout = r.log
 	r.urls = map[string]string{
-		webSocket: fmt.Sprintf("ws://127.0.0.1:%d/ws", port),
-		rawSocket: fmt.Sprintf("rs://127.0.0.1:%d", port),
+		webSocket: fmt.Sprintf("ws://127.0.0.1:%d/ws", c.port),
+		rawSocket: fmt.Sprintf("rs://127.0.0.1:%d", c.port),
 	}
 	r.start(t)
 	go func() { r.exited <- r.program.Wait() }()
@@ -119,7 +137,7 @@ func startCrossbar(t *testing.T) *router {
 	for {
 		select {
 		case <-tick.C:
-			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.port))
 			if err == nil {
 				require.NoError(t, conn.Close())
 				return r
@@ -180,4 +198,11 @@ func (r *router) terminate() error {
 		killed := <-r.exited
 		return fmt.Errorf("did not end %v after SIGTERM: %w", stopTimeout, killed)
 	}
+}
+
+// kill ends the program and its children as if the machine had lost power.
+func (r *router) kill(t *testing.T) {
+	t.Helper()
+	require.NoError(t, syscall.Kill(-r.program.Process.Pid, syscall.SIGKILL))
+	require.Error(t, <-r.exited)
 }
