@@ -1,10 +1,19 @@
 package router
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
+)
+
+const (
+	// staticProvider is the authprovider of principals that are configured.
+	staticProvider = "static"
+	// defaultRole is the authrole of principals that are configured without one.
+	defaultRole = "anonymous"
 )
 
 // Anonymous admits everybody, under an authid of the router's choice.
@@ -14,15 +23,19 @@ type Anonymous struct {
 }
 
 // Method returns "anonymous".
-func (Anonymous) Method() string { return "anonymous" }
+func (Anonymous) Method() string { return auth.MethodAnonymous }
 
 // Begin accepts the client.
 func (a Anonymous) Begin(AuthRequest) (Exchange, error) {
-	role := a.Role
+	return Exchange{Principal: principal("", a.Role, nil)}, nil
+}
+
+// principal returns a principal that was configured.
+func principal(authid, role string, extra protocol.Dict) Principal {
 	if role == "" {
-		role = "anonymous"
+		role = defaultRole
 	}
-	return Exchange{Principal: Principal{AuthRole: role, Provider: "static"}}, nil
+	return Principal{AuthID: authid, AuthRole: role, Provider: staticProvider, Extra: extra}
 }
 
 // Tickets admits clients that know their ticket (Advanced Profile, "Ticket-based
@@ -36,26 +49,42 @@ type TicketPrincipal struct {
 }
 
 // Method returns "ticket".
-func (Tickets) Method() string { return "ticket" }
+func (Tickets) Method() string { return auth.MethodTicket }
 
 // Begin asks for the ticket, of unknown clients too: they are to learn nothing.
 func (t Tickets) Begin(req AuthRequest) (Exchange, error) {
 	authid := req.Details.AuthID
 	return Exchange{
-		Challenge: &protocol.Challenge{Method: "ticket"},
+		Challenge: &protocol.Challenge{Method: auth.MethodTicket},
 		Verify: func(m *protocol.Authenticate) (Principal, error) {
 			p, known := t[authid]
-			// Hashing makes the comparison take the same time for every length.
-			want, got := sha256.Sum256([]byte(p.Ticket)), sha256.Sum256([]byte(m.Signature))
-			same := subtle.ConstantTimeCompare(want[:], got[:]) == 1
-			if !same || !known || p.Ticket == "" {
-				return Principal{}, &RefusalError{Reason: protocol.ErrorAuthenticationDenied, Message: "unknown authid or wrong ticket"}
+			if !auth.TicketMatches(auth.NewSecret(p.Ticket), m.Signature) || !known {
+				return Principal{}, denied("unknown authid or wrong ticket")
 			}
-			role := p.Role
-			if role == "" {
-				role = "anonymous"
-			}
-			return Principal{AuthID: authid, AuthRole: role, Provider: "static"}, nil
+			return principal(authid, p.Role, nil), nil
 		},
 	}, nil
+}
+
+func denied(message string) error {
+	return &RefusalError{Reason: protocol.ErrorAuthenticationDenied, Message: message}
+}
+
+// refusal makes a refusal of what a client did wrong. Those errors contain no secret, and are the
+// same for accounts that exist and accounts that do not.
+func refusal(err error) error {
+	for _, kind := range []error{auth.ErrDenied, auth.ErrMalformed, auth.ErrChannelBinding} {
+		if errors.Is(err, kind) {
+			return denied(strings.TrimPrefix(err.Error(), "auth: "))
+		}
+	}
+	return err
+}
+
+// start returns when an exchange begins.
+func (r AuthRequest) start() (time.Time, error) {
+	if r.Now == nil {
+		return time.Time{}, errors.New("router: authentication needs a clock")
+	}
+	return r.Now(), nil
 }

@@ -2,8 +2,10 @@ package router
 
 import (
 	"errors"
+	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
 )
 
 // Principal is who an authenticated client is.
@@ -29,6 +31,10 @@ type AuthRequest struct {
 	Realm   protocol.URI
 	Session protocol.ID // the id the session will have
 	Details *protocol.HelloDetails
+	// Bind returns the bindings of the connection. Nil: it has none.
+	Bind auth.Binder
+	// Now is the clock, as long as the exchange lasts. Nil: there is none.
+	Now func() time.Time
 }
 
 // Exchange is one run of an authentication method.
@@ -69,6 +75,11 @@ type Handshake struct {
 	NewID func() protocol.ID
 	// Serializer is what the connection speaks.
 	Serializer protocol.Serializer
+	// Bind returns the bindings of the connection to TLS. Nil: it has none.
+	Bind auth.Binder
+	// Now is the clock, by which authentication methods judge whether an answer comes in
+	// time. Without it, methods that do so refuse everybody.
+	Now func() time.Time
 
 	hello    *protocol.Hello
 	rules    Admission
@@ -163,7 +174,9 @@ func (h *Handshake) authenticate() error {
 			}
 			h.method = method
 			var err error
-			h.exchange, err = a.Begin(AuthRequest{Realm: h.hello.Realm, Session: h.session, Details: &h.hello.Details})
+			h.exchange, err = a.Begin(AuthRequest{
+				Realm: h.hello.Realm, Session: h.session, Details: &h.hello.Details, Bind: h.Bind, Now: h.Now,
+			})
 			return err
 		}
 	}

@@ -1,0 +1,95 @@
+package router
+
+import (
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
+)
+
+// CRAUser is a client that authenticates by WAMP-CRA.
+type CRAUser struct {
+	// Key is the secret itself, or what auth.DeriveCRAKey made of it if there is Salting.
+	Key     auth.Secret
+	Salting auth.CRASalting
+	Role    string        // authrole; "" means "anonymous"
+	Extra   protocol.Dict // authextra of WELCOME
+}
+
+// CRAConfig configures CRAUsers.
+type CRAConfig struct {
+	// Users are the clients by authid.
+	Users map[string]CRAUser
+	// MockKey is a secret of the router, of which the challenges for unknown authids are made.
+	// They stay the same as long as it does. "" draws one.
+	MockKey auth.Secret
+	// Timeout is how long an answer is accepted. 0 means auth.DefaultTimeout.
+	Timeout time.Duration
+}
+
+// CRAUsers admits clients that know their secret, by WAMP-CRA (Advanced Profile, "Challenge
+// Response Authentication"). Clients that are unknown get a challenge, too: they are to learn
+// nothing. It is safe for concurrent use.
+type CRAUsers struct {
+	accounts accounts[CRAUser]
+	timeout  time.Duration
+}
+
+// NewCRAUsers returns the method. The error names all users at fault.
+func NewCRAUsers(cfg CRAConfig) (*CRAUsers, error) {
+	c := &CRAUsers{timeout: cfg.Timeout}
+	var err error
+	c.accounts, err = newAccounts(cfg.Users, cfg.MockKey, func(authid string, u CRAUser) error {
+		_, err := auth.NewCRAServer(rand.Reader, time.Time{}, auth.CRAConfig{AuthID: authid, Key: u.Key, Salting: u.Salting})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("router: wampcra: %w", err)
+	}
+	return c, nil
+}
+
+// Method returns "wampcra".
+func (*CRAUsers) Method() string { return auth.MethodCRA }
+
+// Begin sends a challenge.
+func (c *CRAUsers) Begin(req AuthRequest) (Exchange, error) {
+	now, err := req.start()
+	if err != nil {
+		return Exchange{}, err
+	}
+	authid := req.Details.AuthID
+	model, _ := c.accounts.model(authid)
+	cfg := c.config(req, model).Fake(c.accounts.mockKey) // also for nothing, so that it takes the same time
+	user, known := c.accounts.users[authid]
+	if known {
+		cfg = c.config(req, user)
+	}
+	server, err := auth.NewCRAServer(rand.Reader, now, cfg)
+	if err != nil {
+		return Exchange{}, refusal(err)
+	}
+	return Exchange{
+		Challenge: server.Challenge(),
+		Verify: func(m *protocol.Authenticate) (Principal, error) {
+			err := server.Verify(req.Now(), m)
+			if err == nil && !known { // not with the key of a mock account
+				err = auth.ErrDenied
+			}
+			if err != nil {
+				return Principal{}, refusal(err)
+			}
+			return principal(authid, user.Role, user.Extra), nil
+		},
+	}, nil
+}
+
+func (c *CRAUsers) config(req AuthRequest, u CRAUser) auth.CRAConfig {
+	p := principal(req.Details.AuthID, u.Role, nil)
+	return auth.CRAConfig{
+		AuthID: p.AuthID, AuthRole: p.AuthRole, AuthProvider: p.Provider, Session: req.Session,
+		Key: u.Key, Salting: u.Salting, Timeout: c.timeout,
+	}
+}
