@@ -184,7 +184,9 @@ func (s *routerSession) newHandshake() {
 	if s.conn != nil {
 		serializer = s.conn.Serializer()
 	}
-	s.handshake = &router.Handshake{Admit: s.router.admit, NewID: s.router.reserveID, Serializer: serializer}
+	s.handshake = &router.Handshake{
+		Admit: s.router.admit, NewID: s.router.reserveID, Serializer: serializer, Bind: routerBinder(s.conn), Now: time.Now,
+	}
 	s.startDeadline(s.router.cfg.Options.HandshakeTimeout)
 }
 
