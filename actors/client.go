@@ -5,10 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
@@ -101,53 +98,3 @@ func milliseconds(ms uint64) time.Duration {
 }
 
 func (c *client) random() float64 { return rand.Float64() } //nolint:gosec // jitter
-
-// poster takes commands to a session actor. It outlives the sessions, and counts what is queued.
-type poster struct {
-	host   *Host
-	pid    *actor.PID
-	posted atomic.Int64 // bytes in the mailbox of the session actor
-	flow   atomic.Pointer[outflow]
-}
-
-const (
-	// awaitMark is how much may be queued before those who send more have to wait, until half of
-	// it is gone.
-	awaitMark = 1 << 20
-	// awaitFirst and awaitLast are how soon somebody who waits looks again.
-	awaitFirst = time.Millisecond
-	awaitLast  = 32 * time.Millisecond
-)
-
-// Post implements session.Poster.
-func (p *poster) Post(cmd session.Command) {
-	p.posted.Add(int64(cmd.Size()))
-	p.host.send(p.pid, cmd)
-}
-
-// Await implements session.Poster.
-func (p *poster) Await(ctx context.Context) error {
-	if p.queued() <= awaitMark {
-		return ctx.Err()
-	}
-	wait := time.NewTimer(awaitFirst)
-	defer wait.Stop()
-	for d := awaitFirst; p.queued() > awaitMark/2; d = min(2*d, awaitLast) {
-		wait.Reset(d)
-		select {
-		case <-wait.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return ctx.Err()
-}
-
-// queued is how many bytes have not been taken by the kernel, or by the other end of a pipe.
-func (p *poster) queued() int64 {
-	n := p.posted.Load()
-	if flow := p.flow.Load(); flow != nil && !flow.dead.Load() {
-		n += flow.level()
-	}
-	return n
-}

@@ -2,13 +2,13 @@ package actors
 
 import (
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 )
 
@@ -50,30 +50,31 @@ func idleOf(c *callee) func() []*worker {
 
 // TestWorkersLimit: what comes in a burst does not stay.
 func TestWorkersLimit(t *testing.T) {
-	t.Parallel()
-	c := &client{}
-	c.workers.c = c
-	var running sync.WaitGroup
-	var done atomic.Int32
-	release := make(chan struct{})
-	for range maxIdleWorkers + 10 {
-		k := &worker{jobs: make(chan job, 1)}
-		running.Add(1)
-		go func() {
-			defer running.Done()
+	bubble(t, func(t *testing.T, h *Host) {
+		const burst = maxIdleWorkers + 10
+		release := make(chan struct{})
+		running := 0
+		var mu sync.Mutex
+		c := newCallee(t, h, func() {
+			mu.Lock()
+			running++
+			mu.Unlock()
 			<-release
-			if c.workers.rest(k) {
-				<-k.jobs
-			} else {
-				done.Add(1)
-			}
-		}()
-	}
-	close(release)
-	require.Eventually(t, func() bool { return done.Load() == 10 }, testPatience, time.Millisecond)
-	c.workers.close()
-	running.Wait()
-	require.False(t, c.workers.rest(&worker{}), "closed")
+		})
+		for id := range protocol.ID(burst) {
+			c.invoke(id + 1)
+		}
+		synctest.Wait()
+		mu.Lock()
+		require.Equal(t, burst, running, "none waits for another to end")
+		mu.Unlock()
+		close(release)
+		yields, _ := c.answers()
+		require.Len(t, yields, burst)
+		require.Len(t, idleOf(c)(), maxIdleWorkers)
+		require.NoError(t, c.stop())
+		require.Empty(t, idleOf(c)())
+	})
 }
 
 // TestEventQueueStress is for the race detector: a queue that runs dry all the time.

@@ -16,7 +16,7 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
-// Messages to a session actor, besides session.Command, *inbound, *linkLost and *dialed.
+// Messages to a session actor, besides *commandsPosted, *inbound, *linkLost and *dialed.
 type (
 	// openSession asks for an attempt to join over a transport.
 	openSession struct {
@@ -104,6 +104,8 @@ type sessionActor struct {
 	ctx          actor.Context // its own, for the methods that are called during Receive
 	self, parent *actor.PID
 	poster       *poster
+	batch        []session.Command // being carried out, from done on
+	done         int
 	dialing      *dialing
 	conn         *connection
 	declarations []*declared
@@ -127,8 +129,9 @@ func (s *sessionActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *inbound:
 		s.receive(m)
-	case session.Command:
-		s.do(m)
+	case *commandsPosted:
+		s.batch = s.poster.take(s.batch)
+		s.doAll()
 	case *sched.Drained:
 		if s.conn != nil {
 			s.conn.out.flush()
@@ -172,6 +175,7 @@ func (s *sessionActor) start(ctx actor.Context) {
 // stop handles a stop in whatever state.
 func (s *sessionActor) stop() {
 	s.abort(errStopped)
+	s.poster.close(&session.EndedError{How: session.EndLost, Cause: errStopped})
 }
 
 // errStopped is why a session ends whose actor is stopped.
@@ -205,6 +209,9 @@ func (s *sessionActor) cut(err error) {
 func (s *sessionActor) failed(_ actor.Context, err *supervisor.PanicError) {
 	s.c.log.Error("session actor failed", "reason", err, stackOf(err))
 	s.later = nil
+	if len(s.batch) > 0 { // the panic was in the middle of it: go on with the rest
+		s.c.host.send(s.self, &commandsPosted{})
+	}
 	c := s.conn
 	if c == nil {
 		return
@@ -346,12 +353,11 @@ func (s *sessionActor) receive(b *inbound) {
 		b.free()
 		return
 	}
-	now := time.Now()
 	for _, msg := range b.msgs {
 		if w, ok := msg.(*protocol.Welcome); ok {
 			announcePings(s.c.host, c.transport, w.Details.Agent)
 		}
-		c.m.Receive(now, msg)
+		c.m.Receive(msg)
 	}
 	if b.err != nil {
 		c.m.Violation(b.err)
@@ -360,23 +366,37 @@ func (s *sessionActor) receive(b *inbound) {
 	s.settle()
 }
 
-// do carries out a command of a handle, handler or actor.
-func (s *sessionActor) do(cmd session.Command) {
-	n := cmd.Size() // not afterwards: the command may be pooled
-	switch c := s.conn; {
-	case c == nil:
-		cmd.Reject(session.ErrNotJoined)
-	default:
-		if err := s.attach(cmd); err != nil {
-			cmd.Reject(err)
-			break
-		}
-		c.m.Do(time.Now(), cmd)
-		if len(s.later) > 0 || !c.m.Deadline().Equal(c.deadline) {
-			s.settle()
-		}
+// doAll carries out what handles, handlers and actors have posted.
+func (s *sessionActor) doAll() {
+	for s.done < len(s.batch) {
+		cmd := s.batch[s.done]
+		s.batch[s.done] = nil
+		s.done++
+		n := cmd.Size() // not afterwards: the command may be pooled
+		s.do(cmd)
+		s.poster.posted.Add(-int64(n))
 	}
-	s.poster.posted.Add(-int64(n))
+	s.batch, s.done = s.batch[:0], 0
+}
+
+func (s *sessionActor) do(cmd session.Command) {
+	c := s.conn
+	if c == nil {
+		cmd.Reject(session.ErrNotJoined)
+		return
+	}
+	if err := s.attach(cmd); err != nil {
+		cmd.Reject(err)
+		return
+	}
+	var now time.Time
+	if session.TakesTime(cmd) {
+		now = time.Now()
+	}
+	c.m.Do(now, cmd)
+	if len(s.later) > 0 || now != (time.Time{}) {
+		s.settle()
+	}
 }
 
 func (s *sessionActor) close(m *closeSession) {

@@ -21,13 +21,20 @@ type job struct {
 	queue   *eventQueue
 }
 
-// workers are the goroutines that run the handlers of a component, as many as there are handlers
-// running. They are used again because the stack of a fresh one has to grow before a handler has
-// room, which costs more than most handlers do.
+// workers are the goroutines that run the handlers of a component. They are used again because the
+// stack of a fresh one has to grow before a handler has room, which costs more than most handlers
+// do.
+//
+// No job waits for another one to end, and yet there is not one wake-up for each job: a worker that
+// takes a job wakes one other if more are waiting, and that one does the same. Of a burst of short
+// jobs the first worker has done most before the second one runs; a job that blocks holds up nobody.
 type workers struct {
 	c *client
 
 	mu     sync.Mutex
+	jobs   []job // from next on
+	next   int
+	coming bool      // a worker has been woken and has not looked yet
 	idle   []*worker // the last one is the warmest
 	used   bool      // since the timer was started
 	timer  *time.Timer
@@ -35,46 +42,102 @@ type workers struct {
 	closed bool
 }
 
-// worker is one goroutine, and where it gets its next job.
-type worker struct{ jobs chan job } // capacity 1
+// worker is one goroutine, and how to wake it.
+type worker struct{ wake chan struct{} } // capacity 1
 
 // start has a job done, and does not wait.
 func (w *workers) start(j job) {
 	w.mu.Lock()
 	w.used = true
+	w.jobs = append(w.jobs, j)
+	k := w.summon()
+	w.mu.Unlock()
+	w.rouse(k)
+}
+
+// summon returns the worker to wake, nil if none has to be. w.mu is held.
+func (w *workers) summon() *worker {
+	if w.coming || w.next == len(w.jobs) {
+		return nil
+	}
+	w.coming = true
 	n := len(w.idle)
 	if n == 0 {
-		w.mu.Unlock()
-		k := &worker{jobs: make(chan job, 1)}
-		go w.run(k, j)
-		return
+		return &worker{}
 	}
 	k := w.idle[n-1]
 	w.idle[n-1] = nil
 	w.idle = w.idle[:n-1]
-	w.mu.Unlock()
-	k.jobs <- j
+	return k
 }
 
-// run does jobs until nobody has any. A handler that ends the goroutine ends nothing else.
-func (w *workers) run(k *worker, j job) {
-	for ok := true; ok; j, ok = <-k.jobs {
-		if j.queue != nil {
-			j.queue.run()
-		} else {
+func (w *workers) rouse(k *worker) {
+	switch {
+	case k == nil:
+	case k.wake == nil:
+		k.wake = make(chan struct{}, 1)
+		go w.run(k)
+	default:
+		k.wake <- struct{}{}
+	}
+}
+
+// run does jobs as long as there are some, and then waits to be woken. A handler that ends the
+// goroutine ends nothing else.
+func (w *workers) run(k *worker) {
+	for woken := true; ; {
+		j, other, found := w.take(k, woken)
+		woken = false
+		w.rouse(other)
+		switch {
+		case j.inv != nil:
 			w.c.serve(j.handler, j.inv)
-		}
-		j = job{}
-		if !w.rest(k) {
+		case j.queue != nil:
+			j.queue.run()
+		case !found:
 			return
+		default:
+			if _, woken = <-k.wake; !woken {
+				return
+			}
 		}
 	}
 }
 
-// rest reports whether the worker is to wait for another job.
-func (w *workers) rest(k *worker) bool {
+// take returns the next job, and the worker to wake for the one after that. Without a job it
+// returns whether the worker is to wait for one.
+func (w *workers) take(k *worker, woken bool) (j job, other *worker, wait bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if woken {
+		w.coming = false
+	}
+	if w.next < len(w.jobs) {
+		j = w.jobs[w.next]
+		w.jobs[w.next] = job{}
+		w.next++
+		w.compact()
+		return j, w.summon(), true
+	}
+	return job{}, nil, w.rest(k)
+}
+
+// compact keeps the memory of the jobs that are done from growing.
+func (w *workers) compact() {
+	const keep = 1024
+	switch {
+	case w.next == len(w.jobs) && cap(w.jobs) > keep:
+		w.jobs, w.next = nil, 0
+	case w.next == len(w.jobs):
+		w.jobs, w.next = w.jobs[:0], 0
+	case w.next >= keep && w.next >= len(w.jobs)/2:
+		w.jobs = append([]job(nil), w.jobs[w.next:]...)
+		w.next = 0
+	}
+}
+
+// rest makes the worker an idle one, unless there are enough. w.mu is held.
+func (w *workers) rest(k *worker) bool {
 	if w.closed || len(w.idle) >= maxIdleWorkers {
 		return false
 	}
@@ -115,7 +178,7 @@ func (w *workers) close() {
 
 func (w *workers) dismiss() {
 	for _, k := range w.idle {
-		close(k.jobs)
+		close(k.wake)
 	}
 	w.idle = nil
 }

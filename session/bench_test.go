@@ -22,7 +22,7 @@ func joined(tb testing.TB) *Machine {
 	fx := &discard{}
 	m := New(Config{Poster: fx, Serializer: protocol.MessagePack}, fx)
 	m.Start(time.Time{})
-	m.Receive(time.Time{}, &protocol.Welcome{Session: 7})
+	m.Receive(&protocol.Welcome{Session: 7})
 	require.NotNil(tb, m.Session())
 	return m
 }
@@ -31,7 +31,7 @@ func joined(tb testing.TB) *Machine {
 func callOnce(m *Machine, c *callCommand, res *protocol.Result) {
 	m.Do(time.Time{}, c)
 	res.Request = c.msg.Request
-	m.Receive(time.Time{}, res)
+	m.Receive(res)
 	<-c.ready
 }
 
@@ -57,7 +57,7 @@ func BenchmarkMachineServe(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		msg.Request++
-		m.Receive(time.Time{}, msg)
+		m.Receive(msg)
 		m.serving[msg.Request].do(m)
 	}
 }
@@ -66,7 +66,7 @@ func BenchmarkTypedHandler(b *testing.B) {
 	m := joined(b)
 	h, err := CompileHandler(func(x, y int) int { return x + y })
 	require.NoError(b, err)
-	p, _, err := encodeValues(nil, protocol.MessagePack, values{args: []any{2, 3}})
+	p, _, err := encodeValues(nil, protocol.MessagePack, []any{2, 3}, nil)
 	require.NoError(b, err)
 	inv := newInvocation(m.sess, &registration{uri: "com.x"}, &protocol.Invocation{Request: 1, Payload: p})
 	b.ReportAllocs()

@@ -61,7 +61,7 @@ func (s *Session) Call(ctx context.Context, procedure string, opts ...CallOption
 	for _, o := range opts {
 		o.applyCall(&spec)
 	}
-	c, err := s.call(ctx, procedure, &spec)
+	c, err := s.call(ctx, procedure, &spec, spec.args, spec.kwargs)
 	if err != nil {
 		return nil, s.wrap("call", protocol.URI(procedure), err)
 	}
@@ -77,8 +77,8 @@ func (s *Session) Call(ctx context.Context, procedure string, opts ...CallOption
 //	sum, err := session.Call[int](ctx, s, "com.myapp.add2", 2, 3)
 func Call[T any](ctx context.Context, s *Session, procedure string, args ...any) (T, error) {
 	var v T
-	spec := callSpec{values: values{args: args}}
-	c, err := s.call(ctx, procedure, &spec)
+	spec := callSpec{}
+	c, err := s.call(ctx, procedure, &spec, args, nil)
 	if err != nil {
 		return v, s.wrap("call", protocol.URI(procedure), err)
 	}
@@ -104,8 +104,8 @@ func As[T any](res *Result, err error) (T, error) {
 }
 
 // call makes the call and returns its command with the answer in it, or an error.
-func (s *Session) call(ctx context.Context, procedure string, spec *callSpec) (*callCommand, error) {
-	c, err := s.newCall(procedure, spec)
+func (s *Session) call(ctx context.Context, procedure string, spec *callSpec, args []any, kwargs any) (*callCommand, error) {
+	c, err := s.newCall(procedure, spec, args, kwargs)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func (s *Session) call(ctx context.Context, procedure string, spec *callSpec) (*
 }
 
 // newCall encodes a call, on the goroutine of the caller.
-func (s *Session) newCall(procedure string, spec *callSpec) (*callCommand, error) {
+func (s *Session) newCall(procedure string, spec *callSpec, args []any, kwargs any) (*callCommand, error) {
 	uri := protocol.URI(procedure)
 	if spec.err != nil {
 		return nil, newLocal(protocol.ErrorInvalidArgument, spec.err)
@@ -132,7 +132,7 @@ func (s *Session) newCall(procedure string, spec *callSpec) (*callCommand, error
 	c := s.getCall(uri)
 	c.msg.Options = spec.options
 	var err error
-	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, spec.values); err != nil {
+	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, args, kwargs); err != nil {
 		c.put()
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (s *Session) CallAsync(procedure string, reply func(*Result, error), opts .
 		o.applyCall(&spec)
 	}
 	uri := protocol.URI(procedure)
-	c, err := s.newCall(procedure, &spec)
+	c, err := s.newCall(procedure, &spec, spec.args, spec.kwargs)
 	if err != nil {
 		reply(nil, s.wrap("call", uri, err))
 		return func() {}
@@ -283,7 +283,7 @@ func (s *Session) OpenCall(ctx context.Context, procedure string, opts ...CallOp
 		return nil, s.wrap("call", protocol.URI(procedure), err)
 	}
 	st.spec.options.Progress = true
-	c, err := s.newCall(procedure, &st.spec)
+	c, err := s.newCall(procedure, &st.spec, st.spec.args, st.spec.kwargs)
 	if err == nil {
 		err = s.poster.Await(ctx)
 	}
@@ -304,7 +304,7 @@ func (st *CallStream) Send(ctx context.Context, args ...any) error {
 }
 
 func (st *CallStream) send(ctx context.Context, more bool, args []any) error {
-	payload, _, err := encodeValues(nil, st.s.details.Serializer, values{args: args})
+	payload, _, err := encodeValues(nil, st.s.details.Serializer, args, nil)
 	if err != nil {
 		return err
 	}

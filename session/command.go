@@ -73,7 +73,14 @@ func NewLeave(reason protocol.URI, message string, reply func(error)) Command {
 }
 
 func (c *leaveCommand) owner() *Session { return c.sess }
-func (c *leaveCommand) do(*Machine)     {} // Machine.Do takes it in any state
+
+// TakesTime reports whether the time matters to a command. To most it does not, and reading the
+// clock costs as much as carrying them out.
+func TakesTime(cmd Command) bool {
+	_, leave := cmd.(*leaveCommand)
+	return leave
+}
+func (c *leaveCommand) do(*Machine) {} // Machine.Do takes it in any state
 
 // newAsyncCall returns a command that calls a procedure. reply is called with each result,
 // progressive ones included if the options ask for them, or with an error; never after the final

@@ -91,23 +91,23 @@ func decodeFirst(p protocol.Payload, v any) error {
 
 // encodeValues encodes the application data of a request into buf, and returns the payload and
 // the memory that it is in.
-func encodeValues(buf []byte, s protocol.Serializer, v values) (protocol.Payload, []byte, error) {
+func encodeValues(buf []byte, s protocol.Serializer, args []any, kwargs any) (protocol.Payload, []byte, error) {
 	p := protocol.Payload{Serializer: s}
 	buf = buf[:0]
 	var err error
-	if len(v.args) > 0 {
-		if buf, err = codec.AppendArgs(buf, s, v.args...); err != nil {
+	if len(args) > 0 {
+		if buf, err = codec.AppendArgs(buf, s, args...); err != nil {
 			return protocol.Payload{}, buf, invalidPayload(err)
 		}
 		p.Args = buf
 	}
-	if v.kwargs == nil {
+	if kwargs == nil {
 		return p, buf, nil
 	}
-	present, err := checkKwArgs(v.kwargs)
+	present, err := checkKwArgs(kwargs)
 	if err == nil && present {
 		n := len(buf)
-		if buf, err = codec.AppendValue(buf, s, v.kwargs); err == nil {
+		if buf, err = codec.AppendValue(buf, s, kwargs); err == nil {
 			p.KwArgs = buf[n:]
 			if p.Args != nil {
 				p.Args = buf[:n:n]
@@ -143,10 +143,10 @@ func checkKwArgs(kwargs any) (bool, error) {
 
 // encodeError encodes the values of an error that goes to the peer.
 func encodeError(s protocol.Serializer, e *Error) (protocol.Payload, error) {
-	v := values{args: e.Args}
+	var kwargs any
 	if e.KwArgs != nil {
-		v.kwargs = e.KwArgs
+		kwargs = e.KwArgs
 	}
-	p, _, err := encodeValues(nil, s, v)
+	p, _, err := encodeValues(nil, s, e.Args, kwargs)
 	return p, err
 }

@@ -334,7 +334,11 @@ func (sig *signature) serve(ctx context.Context, inv *Invocation) (Reply, error)
 	case sig.results == 0:
 		return Reply{}, nil
 	}
-	args := make([]any, sig.results)
+	args := inv.results[:]
+	if sig.results > len(args) {
+		args = make([]any, sig.results)
+	}
+	args = args[:sig.results]
 	for i := range args {
 		args[i] = out[i].Interface()
 	}

@@ -29,8 +29,9 @@ type Reply struct {
 type Invocation struct {
 	data
 	// Details are the details of the INVOCATION: who calls, if that is disclosed, which procedure
-	// of a pattern is meant, whether progressive results are welcome. They are read-only.
-	Details protocol.InvocationDetails
+	// of a pattern is meant, whether progressive results are welcome. They are read-only, and
+	// never nil.
+	Details *protocol.InvocationDetails
 
 	request      protocol.ID
 	registration protocol.ID
@@ -38,28 +39,46 @@ type Invocation struct {
 	ref          any
 	sess         *Session
 	ctx          lifetime
-	chunks       chunkQueue
-	inputDone    bool // the machine's: the last chunk has come
+	chunks       *chunkQueue // nil unless the call comes in chunks
+	inputDone    bool        // the machine's: the last chunk has come
 
 	notify        func(*Invocation)
 	answered      atomic.Bool
 	answer        protocol.YieldOptions
 	answerPayload protocol.Payload
 	failure       protocol.URI
-	buf           [48]byte // memory of a small payload
+
+	buf     [48]byte // memory of a small payload
+	out     [40]byte // memory of a small answer
+	results [2]any   // memory of the values of one
 }
+
+var noDetails protocol.InvocationDetails //nolint:gochecknoglobals // a constant: what most invocations have
 
 func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Invocation {
 	inv := &Invocation{
-		Details: msg.Details, request: msg.Request, registration: msg.Registration,
+		Details: &noDetails, request: msg.Request, registration: msg.Registration,
 		procedure: reg.uri, ref: reg.ref, sess: s, inputDone: !msg.Details.Progress,
 	}
-	if msg.Details.Procedure != "" {
-		inv.procedure = msg.Details.Procedure
+	if !plain(&msg.Details) {
+		details := msg.Details // not a pointer into the message, see copyPayload
+		inv.Details = &details
+		if details.Procedure != "" {
+			inv.procedure = details.Procedure
+		}
+		if details.Progress {
+			inv.chunks = new(chunkQueue)
+		}
 	}
 	inv.Payload = copyPayload(inv.buf[:0], msg.Payload)
 	inv.ctx.parent = s.ctx
 	return inv
+}
+
+// plain reports whether there are no details.
+func plain(d *protocol.InvocationDetails) bool {
+	return !d.Progress && !d.ReceiveProgress && d.Timeout == 0 && d.Caller == 0 && d.CallerAuthID == "" &&
+		d.CallerAuthRole == "" && d.Procedure == "" && d.TrustLevel == nil && d.Passthru == nil && d.Extra == nil
 }
 
 // copyPayload copies a payload into buf if it fits: a short one would keep a whole slab of
@@ -132,7 +151,7 @@ func (inv *Invocation) YieldAsync(r Reply) error {
 	if reason := inv.ctx.reason(); reason != nil {
 		return inv.sess.wrap("progress", inv.procedure, reason)
 	}
-	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, values{r.Args, r.KwArgs})
+	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, r.Args, r.KwArgs)
 	if err != nil {
 		return inv.sess.wrap("progress", inv.procedure, err)
 	}
@@ -146,6 +165,9 @@ func (inv *Invocation) YieldAsync(r Reply) error {
 // Args, KwArgs and Decode return. It reports false after the last chunk, and fails if the
 // invocation or ctx ends first. The first chunk is there from the start.
 func (inv *Invocation) Next(ctx context.Context) (bool, error) {
+	if inv.chunks == nil {
+		return false, nil
+	}
 	return inv.chunks.next(ctx, inv)
 }
 
@@ -155,7 +177,7 @@ func (inv *Invocation) Respond(r Reply) bool {
 	if !inv.answered.CompareAndSwap(false, true) {
 		return false
 	}
-	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, values{r.Args, r.KwArgs})
+	payload, _, err := encodeValues(inv.out[:0], inv.sess.details.Serializer, r.Args, r.KwArgs)
 	if err != nil {
 		inv.setFailure(err)
 	} else {
@@ -260,7 +282,9 @@ func (q *chunkQueue) next(ctx context.Context, inv *Invocation) (bool, error) {
 			q.items = q.items[1:]
 			q.size -= chunk.Payload.Size() + queuedItem
 			q.mu.Unlock()
-			inv.Payload, inv.Details.Progress = chunk.Payload, chunk.Details.Progress
+			details := *inv.Details // the other details are those of the first chunk
+			details.Progress = chunk.Details.Progress
+			inv.Payload, inv.Details = chunk.Payload, &details
 			return true, nil
 		}
 		if !inv.Details.Progress {

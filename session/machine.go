@@ -157,12 +157,12 @@ func (m *Machine) Deadline() time.Time { return m.deadline }
 
 // Receive takes a message of the router. The message and its payload must not be changed any
 // more; the machine keeps them as long as they are needed.
-func (m *Machine) Receive(now time.Time, msg protocol.Message) {
+func (m *Machine) Receive(msg protocol.Message) {
 	switch m.state {
 	case stateNew, stateJoining:
 		m.receiveJoining(msg)
 	case stateJoined:
-		m.receiveJoined(now, msg)
+		m.receiveJoined(msg)
 	case stateLeaving:
 		m.receiveLeaving(msg)
 	case stateEnded:
@@ -170,7 +170,7 @@ func (m *Machine) Receive(now time.Time, msg protocol.Message) {
 	}
 }
 
-func (m *Machine) receiveJoined(_ time.Time, msg protocol.Message) {
+func (m *Machine) receiveJoined(msg protocol.Message) {
 	switch msg := msg.(type) {
 	case *protocol.Result:
 		m.onResult(msg)
@@ -225,7 +225,8 @@ func (m *Machine) Expire(now time.Time) {
 }
 
 // Do carries out a command. The command gets its answer now or later, but surely: at the latest
-// when the session ends. A command of a handle whose session is not this one is refused.
+// when the session ends. A command of a handle whose session is not this one is refused. now may be
+// zero unless TakesTime says that it matters.
 func (m *Machine) Do(now time.Time, cmd Command) {
 	if s := cmd.owner(); s != nil && s != m.sess {
 		m.reject(cmd, cmp.Or(s.Err(), ErrClosed))

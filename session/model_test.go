@@ -72,7 +72,7 @@ func newModel(t *testing.T, seed uint64) *model {
 	x.m = New(Config{Poster: x, Serializer: protocol.MessagePack}, x)
 	x.m.Start(time.Time{})
 	x.toPeer = nil
-	x.m.Receive(time.Time{}, &protocol.Welcome{Session: 1, Details: protocol.WelcomeDetails{
+	x.m.Receive(&protocol.Welcome{Session: 1, Details: protocol.WelcomeDetails{
 		Roles: protocol.Roles{}.With(protocol.Dealer, protocol.FeatureCallCanceling),
 	}})
 	return x
@@ -270,7 +270,7 @@ func (x *model) read() {
 	x.toUs = x.toUs[1:]
 	ev, ok := msg.(*protocol.Event)
 	if !ok {
-		x.m.Receive(time.Time{}, msg)
+		x.m.Receive(msg)
 		return
 	}
 	want := map[string]bool{}
@@ -281,7 +281,7 @@ func (x *model) read() {
 			}
 		}
 	}
-	x.m.Receive(time.Time{}, msg)
+	x.m.Receive(msg)
 	for name, h := range x.handlers {
 		got := len(h.events) > 0 && h.events[len(h.events)-1] == ev.Publication
 		require.Equal(x.t, want[name], got, "event %d at %s", ev.Publication, name)

@@ -41,7 +41,7 @@ func newPeer(t *testing.T, roles protocol.Roles, answer func(protocol.Message) [
 	}
 	p.m = New(Config{Poster: p, Serializer: protocol.MessagePack, Errors: &ErrorMap{}, Context: t.Context()}, p)
 	p.m.Start(time.Time{})
-	p.m.Receive(time.Time{}, &protocol.Welcome{Session: 7, Details: protocol.WelcomeDetails{Realm: "realm1", Roles: roles}})
+	p.m.Receive(&protocol.Welcome{Session: 7, Details: protocol.WelcomeDetails{Realm: "realm1", Roles: roles}})
 	p.s = p.m.Session()
 	go p.run()
 	t.Cleanup(func() {
@@ -84,7 +84,7 @@ func (p *peer) enqueue(f func()) {
 }
 
 func (p *peer) receive(msg protocol.Message) {
-	p.enqueue(func() { p.m.Receive(time.Time{}, msg) })
+	p.enqueue(func() { p.m.Receive(msg) })
 }
 
 func (p *peer) Post(cmd Command) {

@@ -91,7 +91,7 @@ func (s *Session) newPublish(topic protocol.URI, spec *publishSpec) (*publishCom
 	c.sess = s
 	c.msg.Topic, c.msg.Options = topic, spec.options
 	var err error
-	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, spec.values); err == nil && s.fits != nil {
+	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, spec.args, spec.kwargs); err == nil && s.fits != nil {
 		err = s.fits(&c.msg) // nobody would be there to hear of it later
 	}
 	if err != nil {

@@ -158,7 +158,7 @@ func (p *player) step(line string) {
 			p.m.Violation(err)
 			return
 		}
-		p.m.Receive(p.now, msg)
+		p.m.Receive(msg)
 	case "lost":
 		p.m.Lost(optional(rest))
 	case "after":
