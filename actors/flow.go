@@ -16,12 +16,12 @@ type inflow struct {
 	paused  atomic.Bool
 	limit   int64
 	waiting atomic.Bool
-	wake    chan struct{} // capacity 1
-	done    chan struct{}
+	wake    chan struct{} // capacity 1; made before waiting is set for the first time
+	done    chan struct{} // closed when the connection is over
 }
 
 func newInflow(limit int64) *inflow {
-	return &inflow{limit: limit, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	return &inflow{limit: limit, done: make(chan struct{})}
 }
 
 // take counts n bytes as handed over.
@@ -30,6 +30,9 @@ func (f *inflow) take(n int) { f.pending.Add(int64(n)) }
 // wait returns when the reader may go on reading. Only one goroutine may call it.
 func (f *inflow) wait() error {
 	for f.blocked() {
+		if f.wake == nil {
+			f.wake = make(chan struct{}, 1)
+		}
 		f.waiting.Store(true)
 		if !f.blocked() { // released between the two looks: nobody would wake us
 			f.waiting.Store(false)

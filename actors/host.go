@@ -89,6 +89,32 @@ func (h *Host) lowProps(producer actor.Producer) *actor.Props {
 	return h.props(producer, actor.WithDispatcher(h.dispatcher.Low()))
 }
 
+// spawner starts many actors without a parent by the same Props, to which each of them
+// refers as long as it lives. It is safe for concurrent use.
+type spawner struct {
+	host  *Host
+	props *actor.Props
+
+	mu   sync.Mutex
+	next actor.Actor // what the producer returns
+}
+
+func (h *Host) newSpawner(opts ...actor.PropsOption) *spawner {
+	s := &spawner{host: h}
+	s.props = h.props(func() actor.Actor { return s.next }, append(opts, actor.WithGuardian(h.guardian))...)
+	return s
+}
+
+// spawn starts a. It must not panic beyond its Receive: nobody could make it anew.
+func (s *spawner) spawn(a failing, name string) (*actor.PID, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next = a
+	pid, err := s.host.system.Root.SpawnNamed(s.props, name) // calls the producer
+	s.next = nil
+	return pid, err
+}
+
 // failing is an actor that deals with its own panics: it goes on, or ends itself in
 // order. Its failed method is called in place of the supervisor.
 type failing interface {

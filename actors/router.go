@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -123,6 +124,9 @@ type Router struct {
 	name    string
 	realms  map[protocol.URI]*realmRef
 	started time.Time
+
+	sessionActors, transportActors *spawner
+
 	closing atomic.Bool
 
 	joined        atomic.Int64
@@ -154,7 +158,11 @@ func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
 	}
 	r := &Router{
 		host: h, cfg: cfg.withDefaults(), name: fmt.Sprintf("router-%d", h.names.Add(1)),
-		started:  time.Now(),
+		started: time.Now(),
+
+		sessionActors:   h.newSpawner(),
+		transportActors: h.newSpawner(actor.WithDispatcher(h.dispatcher.Low())),
+
 		realms:   make(map[protocol.URI]*realmRef),
 		sessions: make(map[string]*actor.PID),
 		ids:      make(map[protocol.ID]struct{}),
@@ -198,8 +206,7 @@ func (r *Router) spawn(s *routerSession) bool {
 	if r.closing.Load() {
 		return false
 	}
-	name := fmt.Sprintf("%s/session/%d", r.name, r.host.names.Add(1))
-	pid, err := r.host.system.Root.SpawnNamed(r.host.rootProps(func() actor.Actor { return s }), name)
+	pid, err := r.sessionActors.spawn(s, r.name+"/session/"+strconv.FormatUint(r.host.names.Add(1), 10))
 	if err != nil {
 		r.host.logger.Error("session actor not started", "reason", err)
 		return false

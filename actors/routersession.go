@@ -127,17 +127,20 @@ func (s *routerSession) failed(ctx actor.Context, err *supervisor.PanicError) {
 		s.router.forget(s.self)
 		return
 	}
-	wasClosed := s.closed
 	s.closed = true
 	for _, step := range []func(){s.end, s.endHandshake, s.release} {
 		if again := safely(func() error { step(); return nil }); again != nil {
 			s.log.Error("session actor failed again", slog.Any("reason", again), stackOf(again))
 		}
 	}
-	if s.pipe != nil {
+	switch {
+	case s.pipe != nil:
 		s.pipe.Close(err) // posts linkLost
-	} else if !wasClosed {
+	case s.transport != nil:
 		s.router.host.send(s.transport, &closeConn{code: closeInternalError, reason: "internal error"})
+	default:
+		_ = s.conn.Close()
+		s.router.host.send(s.self, &linkLost{err: err})
 	}
 }
 
@@ -155,10 +158,15 @@ func (s *routerSession) start(ctx actor.Context) {
 		out.attach()
 		return
 	}
-	s.transport = ctx.SpawnPrefix(transportProps(transportConfig{
+	// It has no parent either: the list of children costs as much as the actor itself.
+	pid, err := s.router.transportActors.spawn(newTransportActor(transportConfig{
 		host: s.router.host, conn: s.conn, owner: s.self, in: s.in, out: s.flow,
 		options: s.router.cfg.Options, stall: limits.SlowConsumerTimeout,
-	}), "transport")
+	}), s.self.Id+"/transport")
+	if err != nil {
+		panic(err) // the name is ours alone
+	}
+	s.transport = pid
 	s.out = newFrameOutlet(s.router.host, s.transport, s.conn, s.flow)
 }
 
@@ -168,7 +176,7 @@ func (s *routerSession) stop() {
 	if s.pipe != nil {
 		s.pipe.Close(ErrRouterClosed)
 	} else {
-		_ = s.conn.Close()
+		s.router.host.system.Root.Stop(s.transport)
 	}
 	s.endInflow()
 	s.end()

@@ -122,10 +122,14 @@ func announcePings(h *Host, transport *actor.PID, agent string) {
 }
 
 func transportProps(cfg transportConfig) *actor.Props {
+	return cfg.host.lowProps(func() actor.Actor { return newTransportActor(cfg) })
+}
+
+func newTransportActor(cfg transportConfig) *transportActor {
 	if cfg.stall == 0 {
 		cfg.stall = writeStall
 	}
-	return cfg.host.lowProps(func() actor.Actor { return &transportActor{cfg: cfg} })
+	return &transportActor{cfg: cfg}
 }
 
 // Receive implements actor.Actor.
