@@ -23,7 +23,7 @@ type client struct {
 // publish makes an event of the component known.
 func (c *client) publish(ev supervisor.Event) {
 	level, msg, attrs := ev.Log()
-	c.log.LogAttrs(context.Background(), level, msg, attrs...)
+	c.log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // events have constant messages
 	// Whoever listens must not be able to harm the actor that publishes.
 	if err := safely(func() error { c.host.system.EventStream.Publish(ev); return nil }); err != nil {
 		c.log.Error("event stream subscriber failed", "reason", err, stackOf(err))

@@ -12,9 +12,9 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
-// benchSessions returns the sessions of two components on a router in the same process; the first
-// serves com.add and com.echo.
-func benchSessions(b *testing.B, opts ...session.RegisterOption) (callee, caller *session.Session) {
+// benchSession returns the session of a component on a router in the same process, on which another
+// one serves com.add and com.echo.
+func benchSession(b *testing.B, opts ...session.RegisterOption) *session.Session {
 	b.Helper()
 	h := NewHost(HostConfig{})
 	r, err := NewRouter(h, RouterConfig{})
@@ -41,16 +41,17 @@ func benchSessions(b *testing.B, opts ...session.RegisterOption) (callee, caller
 	}, opts...)
 	require.NoError(b, err)
 	b.Cleanup(func() {
-		require.NoError(b, r.Close(context.Background()))
+		require.NoError(b, r.Close(context.Background())) //nolint:usetesting // b.Context is done in Cleanup
 		h.Close()
 	})
-	return join(add, echo), join()
+	join(add, echo)
+	return join()
 }
 
 // BenchmarkCallInProcess is a call through the whole stack, one at a time: caller, router, callee
 // and back, with two integers as arguments and one as result.
 func BenchmarkCallInProcess(b *testing.B) {
-	_, s := benchSessions(b)
+	s := benchSession(b)
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -62,7 +63,7 @@ func BenchmarkCallInProcess(b *testing.B) {
 
 // BenchmarkCallInProcessRaw is the same without arguments and result.
 func BenchmarkCallInProcessRaw(b *testing.B) {
-	_, s := benchSessions(b)
+	s := benchSession(b)
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -74,7 +75,7 @@ func BenchmarkCallInProcessRaw(b *testing.B) {
 
 // BenchmarkCallInProcessParallel has 64 calls in flight.
 func BenchmarkCallInProcessParallel(b *testing.B) {
-	_, s := benchSessions(b)
+	s := benchSession(b)
 	ctx := b.Context()
 	var left atomic.Int64
 	left.Store(int64(b.N))

@@ -225,13 +225,7 @@ func TestStopInEveryState(t *testing.T) {
 		{"dialing", nil, time.Second / 2, 0, false},
 		{"joining", silent, time.Second, 0, false},
 		{"joined", welcome, time.Second, 0, true},
-		{"silent router", func(c *fakeConn) {
-			c.on = func(m protocol.Message) {
-				if _, ok := m.(*protocol.Hello); ok {
-					c.accept(m)
-				}
-			}
-		}, time.Second, DefaultLeaveTimeout, true},
+		{"silent router", welcomeOnly, time.Second, DefaultLeaveTimeout, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -256,14 +250,14 @@ func TestStopInEveryState(t *testing.T) {
 					require.Equal(t, protocol.CloseRealm, received[*protocol.Goodbye](f.last())[0].Reason)
 				}
 				require.Equal(t, tt.joined, slices.Contains(c.trace(), "Left"))
-				if f.attempts() > 0 && tt.script != nil {
-					synctest.Wait()
-					require.True(t, f.last().closed())
-					f.last().send(&protocol.Welcome{Session: 9}) // late: must not join
-				}
+				f.requireClosed(t)
 			})
 		})
 	}
+}
+
+// TestStopBetweenAttempts: and at once, if it has to be.
+func TestStopBetweenAttempts(t *testing.T) {
 	t.Run("backing off", func(t *testing.T) {
 		bubble(t, func(t *testing.T, h *Host) {
 			f := newFakeRouter(nil)

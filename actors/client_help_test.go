@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -286,6 +287,25 @@ func (c *fakeConn) accept(m protocol.Message) {
 
 // silent is a script: a router that says nothing.
 func silent(*fakeConn) {}
+
+// welcomeOnly is a script: a router that says nothing after WELCOME.
+func welcomeOnly(c *fakeConn) {
+	c.on = func(m protocol.Message) {
+		if _, ok := m.(*protocol.Hello); ok {
+			c.accept(m)
+		}
+	}
+}
+
+// requireClosed fails unless all connections are closed, and sends each a late WELCOME.
+func (f *fakeRouter) requireClosed(t *testing.T) {
+	t.Helper()
+	synctest.Wait()
+	for _, c := range f.conns {
+		require.True(t, c.closed())
+		c.send(&protocol.Welcome{Session: 9})
+	}
+}
 
 // refuse is a script: a router that does not let anybody join.
 func refuse(reason protocol.URI) func(c *fakeConn) {

@@ -153,7 +153,7 @@ func (l *lane) run() {
 }
 
 // fire tells the listeners of an event, after those of all events before.
-func (a *componentActor) fire(e lifecycle, ctx context.Context, reason error) { //nolint:revive // context-as-argument: the event is what this is about
+func (a *componentActor) fire(e lifecycle, ctx context.Context, reason error) {
 	listeners := a.c.cfg.Listeners.of(e)
 	s, m := a.session, &listenersDone{event: e, id: a.id}
 	host, self := a.c.host, a.self

@@ -92,7 +92,7 @@ func (r *registrationActor) Receive(ctx actor.Context) {
 	case *actor.Started:
 		r.start(ctx)
 	case *actor.Terminated:
-		if r.minder != nil && r.minder.terminated(ctx, m.Who) {
+		if r.minder != nil && r.minder.terminated(m.Who) {
 			r.targetGone()
 		}
 	case *actor.Stopping:
@@ -203,11 +203,10 @@ type replies struct {
 	system *actor.ActorSystem
 	pid    *actor.PID
 
-	mu     sync.Mutex
-	last   uint32
-	open   map[uint32]*Invocation
-	ids    map[*session.Invocation]uint32
-	closed bool
+	mu   sync.Mutex
+	last uint32
+	open map[uint32]*Invocation
+	ids  map[*session.Invocation]uint32
 }
 
 var _ actor.Process = (*replies)(nil)

@@ -3,17 +3,14 @@ package actors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/cloverleaf-wamp/cloverleaf/actors/internal/sched"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
-	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
-	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
 // Messages to a session actor, besides *commandsPosted, *inbound, *linkLost and *dialed.
@@ -181,30 +178,6 @@ func (s *sessionActor) stop() {
 // errStopped is why a session ends whose actor is stopped.
 var errStopped = errors.New("the component was stopped")
 
-func (s *sessionActor) abort(err error) {
-	if s.dialing != nil {
-		d := s.dialing
-		s.dialing = nil
-		d.giveUp()
-		s.tell(&dialFailed{id: d.id, err: err})
-	}
-	if s.conn != nil {
-		s.machine(func(m *session.Machine) { m.Lost(err) })
-		s.cut(err)
-	}
-}
-
-// cut closes the transport at once.
-func (s *sessionActor) cut(err error) {
-	switch c := s.conn; {
-	case c == nil:
-	case c.transport != nil:
-		s.c.host.send(c.transport, &abandon{err: err})
-	default:
-		c.out.close(closeInternalError, "")
-	}
-}
-
 // failed gives up the connection after a panic of this actor, which is a bug.
 func (s *sessionActor) failed(_ actor.Context, err *supervisor.PanicError) {
 	s.c.log.Error("session actor failed", "reason", err, stackOf(err))
@@ -222,87 +195,7 @@ func (s *sessionActor) failed(_ actor.Context, err *supervisor.PanicError) {
 	s.cut(err)
 }
 
-func (s *sessionActor) childFailed(m *supervisor.ChildFailed) {
-	if s.conn != nil && s.conn.transport != nil && s.conn.transport.Equal(m.Child) {
-		s.linkLost(m.Child, m.Reason)
-		return
-	}
-	s.tell(&beyondHelp{err: m.Reason})
-}
-
 func (s *sessionActor) tell(m any) { s.c.host.send(s.parent, m) }
-
-// dialed begins a session over an open transport.
-func (s *sessionActor) dialed(d *dialing) {
-	if d != s.dialing {
-		return // given up: what it opened is closed
-	}
-	s.dialing = nil
-	if d.err != nil || !d.take() {
-		d.giveUp()
-		s.tell(&dialFailed{id: d.id, err: d.err})
-		return
-	}
-	limits := s.c.cfg.inbound
-	c := &connection{id: d.id, url: d.cfg.Name(), in: newInflow(limits), flow: new(outflow), attempt: d.attempt, pipe: d.pipe != nil}
-	cfg := session.Config{
-		Poster: s.poster, Transport: c.url, Hello: d.hello, Verify: d.verify,
-		Errors: s.c.cfg.Errors, Context: s.c.cfg.Context, MaxInvocations: s.c.cfg.MaxInvocations,
-		JoinTimeout: s.c.cfg.JoinTimeout, LeaveTimeout: s.c.cfg.LeaveTimeout, Shared: c.pipe,
-	}
-	s.conn = c
-	if c.pipe {
-		cfg.Serializer = d.pipe.Serializer()
-		out := newPipeOutlet(s.c.host, s.self, d.pipe, c.in, c.flow)
-		c.out = out
-		out.attach()
-	} else {
-		cfg.Serializer = d.conn.Serializer()
-		c.transport = s.ctx.SpawnPrefix(transportProps(transportConfig{
-			host: s.c.host, conn: d.conn, owner: s.self, in: c.in, out: c.flow, options: d.cfg.Options.WithDefaults(),
-		}), "transport")
-		out := newFrameOutlet(s.c.host, c.transport, d.conn, c.flow)
-		c.out, c.raw = out, out.framing.Kind == transport.RawSocket
-		cfg.Fits = fits(out.serializer, out.maxSend)
-	}
-	s.poster.flow.Store(c.flow)
-	c.m = session.New(cfg, s)
-	s.tell(&linkUp{id: c.id, url: c.url})
-	s.machine(func(m *session.Machine) { m.Start(time.Now()) })
-}
-
-// fits returns a check of messages against what the peer accepts; nil if that is everything.
-func fits(serializer protocol.Serializer, maxSend int) func(protocol.Message) error {
-	if maxSend <= 0 {
-		return nil
-	}
-	const headroom = 64 << 10 // no options are as long as that, unless they are counted below
-	return func(msg protocol.Message) error {
-		p, ok := msg.(*protocol.Publish)
-		if !ok || p.Options.Filter == nil && p.Options.Extra == nil && p.Payload.Size()+len(p.Topic)+headroom < maxSend {
-			return nil
-		}
-		c := *p
-		c.Request = protocol.MaxID
-		b, err := codec.Append(nil, serializer, &c)
-		if err == nil && len(b) > maxSend {
-			err = errTooLong
-		}
-		return sendError(err)
-	}
-}
-
-// sendError gives an error of sending the URI that it has for callers.
-func sendError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, errTooLong):
-		return session.NewError(protocol.ErrorPayloadSizeExceeded, err.Error())
-	default:
-		return session.NewError(protocol.ErrorInvalidPayload, err.Error())
-	}
-}
 
 // machine calls the machine, and then does what its effects left for later.
 func (s *sessionActor) machine(f func(*session.Machine)) {
@@ -399,37 +292,6 @@ func (s *sessionActor) do(cmd session.Command) {
 	}
 }
 
-func (s *sessionActor) close(m *closeSession) {
-	if s.dialing != nil {
-		s.abort(errStopped)
-		return
-	}
-	s.machine(func(mc *session.Machine) {
-		mc.Do(time.Now(), session.NewLeave(m.reason, m.message, func(error) {}))
-	})
-}
-
-// linkLost handles the end of the transport: nothing will come from it any more.
-func (s *sessionActor) linkLost(from *actor.PID, err error) {
-	c := s.conn
-	if c == nil || !c.pipe && !c.transport.Equal(from) {
-		return
-	}
-	s.machine(func(m *session.Machine) { m.Lost(err) })
-	s.conn = nil
-	c.flow.dead.Store(true)
-	if c.pipe {
-		close(c.in.done)
-	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	if c.transport != nil {
-		s.ctx.Stop(c.transport)
-	}
-	s.tell(&linkDown{id: c.id, url: c.url, err: err})
-}
-
 // The following are the effects of the machine. They must not call it.
 
 // Send implements session.Effects.
@@ -438,40 +300,6 @@ func (s *sessionActor) Send(msg protocol.Message) error {
 		return sendError(err)
 	}
 	return nil
-}
-
-// Challenge implements session.Effects: the answer is worked out on a goroutine.
-func (s *sessionActor) Challenge(ch *protocol.Challenge) {
-	ctx, cancel := context.WithCancel(s.c.cfg.Context)
-	c, host, self := s.conn, s.c.host, s.self
-	if c.cancel != nil {
-		c.cancel() // a second challenge: nobody waits for the answer to the first
-	}
-	c.cancel = cancel
-	go func() {
-		defer cancel()
-		m := &challengeAnswered{of: c}
-		guard(func() (err error) {
-			m.answer, err = c.attempt.Answer(ctx, ch)
-			return err
-		}, func(err error) {
-			m.err = err
-			host.send(self, m)
-		})
-	}()
-}
-
-func (s *sessionActor) challengeAnswered(r *challengeAnswered) {
-	if r.of != s.conn {
-		return
-	}
-	s.machine(func(m *session.Machine) {
-		if r.err != nil {
-			m.Refuse(authFailure(fmt.Errorf("authentication: %w", r.err)))
-			return
-		}
-		m.Authenticate(r.answer.Signature, r.answer.Extra)
-	})
 }
 
 // Joined implements session.Effects.
@@ -492,6 +320,7 @@ func (s *sessionActor) Ended(err *session.EndedError) {
 		code = closeProtocolError
 	case session.EndLeft, session.EndTimeout:
 		code = closeGoingAway
+	default: // it is the router's wish, or there is nobody to tell
 	}
 	if c := s.conn; err.How == session.EndLeft && err.Reason != "" && c.raw {
 		s.cut(nil) // the router has read everything: it has answered
@@ -524,17 +353,17 @@ func (s *sessionActor) sessionEnded(err *session.EndedError) {
 
 // Invoke implements session.Effects.
 func (s *sessionActor) Invoke(ref any, inv *session.Invocation) {
-	ref.(*procedure).invoke(inv) //nolint:forcetypeassert,errcheck // see attach
+	ref.(*procedure).invoke(inv) //nolint:forcetypeassert // see attach
 }
 
 // Interrupt implements session.Effects.
 func (s *sessionActor) Interrupt(ref any, inv *session.Invocation, reason error) {
-	ref.(*procedure).interrupt(inv, reason) //nolint:forcetypeassert,errcheck // see attach
+	ref.(*procedure).interrupt(inv, reason) //nolint:forcetypeassert // see attach
 }
 
 // Deliver implements session.Effects.
 func (s *sessionActor) Deliver(ref any, ev *session.Event) {
-	ref.(*topic).deliver(ev) //nolint:forcetypeassert,errcheck // see attach
+	ref.(*topic).deliver(ev) //nolint:forcetypeassert // see attach
 }
 
 // Release implements session.Effects.

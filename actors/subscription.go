@@ -150,7 +150,7 @@ func (s *subscriptionActor) Receive(ctx actor.Context) {
 			s.c.log.Error("target not started", "uri", s.uri, "reason", err)
 		}
 	case *actor.Terminated:
-		if s.minder.terminated(ctx, m.Who) {
+		if s.minder.terminated(m.Who) {
 			s.c.log.Warn("the actor that takes the events has stopped", "uri", s.uri)
 		}
 	}

@@ -87,7 +87,7 @@ func keepStack(next actor.ReceiverFunc) actor.ReceiverFunc {
 }
 
 // terminated reports whether it was the target that has stopped.
-func (m *minder) terminated(ctx actor.Context, who *actor.PID) bool {
+func (m *minder) terminated(who *actor.PID) bool {
 	if m.pid == nil || !m.pid.Equal(who) {
 		return false
 	}
