@@ -49,7 +49,7 @@ func Example_authentication() {
 	if err != nil {
 		panic(err)
 	}
-	defer r.Close(ctx)
+	defer func() { _ = r.Close(ctx) }()
 
 	comp, err := cloverleaf.NewComponent(cloverleaf.Config{
 		Realm:      "realm1",
@@ -342,8 +342,8 @@ func relay(t *testing.T, site *authSite) (addr string) {
 		running.Wait()
 	})
 	both := func(from, to net.Conn) {
-		defer to.Close()
 		_, _ = io.Copy(to, from)
+		_ = to.Close()
 	}
 	running.Go(func() {
 		for {

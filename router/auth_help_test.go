@@ -156,9 +156,9 @@ func signingKey(t *testing.T, seed string) auth.SigningKey {
 	return key
 }
 
-func publicKey(t *testing.T, text string) auth.PublicKey {
+func alicesKey(t *testing.T) auth.PublicKey {
 	t.Helper()
-	key, err := auth.ParsePublicKey(text)
+	key, err := auth.ParsePublicKey(aliceKey)
 	require.NoError(t, err)
 	return key
 }
@@ -222,7 +222,7 @@ func scramUsers(t *testing.T, dialect auth.SCRAMDialect, kdf auth.KDF, requireBi
 
 func cryptosignUsers(t *testing.T, cfg router.CryptosignConfig) *router.CryptosignUsers {
 	t.Helper()
-	cfg.Users = map[auth.PublicKey]router.CryptosignUser{publicKey(t, aliceKey): {AuthID: "alice", Role: "authenticated"}}
+	cfg.Users = map[auth.PublicKey]router.CryptosignUser{alicesKey(t): {AuthID: "alice", Role: "authenticated"}}
 	cfg.Timeout = 10 * time.Second
 	users, err := router.NewCryptosignUsers(cfg)
 	require.NoError(t, err)

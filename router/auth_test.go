@@ -91,7 +91,7 @@ func TestCryptosign(t *testing.T) {
 	alice := session.Cryptosign(signingKey(t, aliceSeed))
 	tied, wary := alice, alice
 	tied.Binding = auth.TLSUnique
-	wary.RouterKeys = []auth.PublicKey{publicKey(t, aliceKey), own.PublicKey()}
+	wary.RouterKeys = []auth.PublicKey{alicesKey(t), own.PublicKey()}
 	both := wary
 	both.Binding = auth.TLSExporter
 	for name, a := range map[string]attempt{
@@ -108,7 +108,7 @@ func TestCryptosign(t *testing.T) {
 	}
 	t.Run("authid by key", func(t *testing.T) {
 		t.Parallel()
-		users, err := router.NewCryptosignUsers(router.CryptosignConfig{Users: map[auth.PublicKey]router.CryptosignUser{publicKey(t, aliceKey): {}}})
+		users, err := router.NewCryptosignUsers(router.CryptosignConfig{Users: map[auth.PublicKey]router.CryptosignUser{alicesKey(t): {}}})
 		require.NoError(t, err)
 		attempt{client: clientMethods{alice}, router: routerMethods{users}}.joins(t, "cryptosign", aliceKey, "anonymous")
 	})
@@ -123,7 +123,7 @@ func TestSeveralMethods(t *testing.T) {
 	}
 	cra, err := router.NewCRAUsers(router.CRAConfig{Users: map[string]router.CRAUser{"joe": {Key: auth.NewSecret("p4ssw0rd")}}})
 	require.NoError(t, err)
-	key, err := router.NewCryptosignUsers(router.CryptosignConfig{Users: map[auth.PublicKey]router.CryptosignUser{publicKey(t, aliceKey): {AuthID: "joe"}}})
+	key, err := router.NewCryptosignUsers(router.CryptosignConfig{Users: map[auth.PublicKey]router.CryptosignUser{alicesKey(t): {AuthID: "joe"}}})
 	require.NoError(t, err)
 	scram := scramUsers(t, auth.SCRAMAutobahn, auth.PBKDF2, false)
 	tickets := router.Tickets{"joe": {Ticket: "t1cket"}}

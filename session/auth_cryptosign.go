@@ -54,9 +54,7 @@ func (c CryptosignAuth) Attempt(_ context.Context, req AuthRequest) (Exchange, e
 	if err != nil {
 		return nil, err
 	}
-	extra := client.HelloExtra()
-	extra["channel_binding"] = bindingClaim(c.Binding)
-	return cryptosignExchange{client}, errors.Join(req.Claim(c.Identity), req.Claim(Identity{AuthExtra: extra}))
+	return cryptosignExchange{client}, errors.Join(req.Claim(c.Identity), req.Claim(Identity{AuthExtra: client.HelloExtra()}))
 }
 
 type cryptosignExchange struct{ client *auth.CryptosignClient }

@@ -183,7 +183,7 @@ func TestDerivationsAreBounded(t *testing.T) {
 	entered, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	for range 3 * limit {
 		go func() {
-			_, err := derive(context.Background(), func() (*protocol.Authenticate, error) {
+			_, err := derive(t.Context(), func() (*protocol.Authenticate, error) {
 				n := running.Add(1)
 				defer running.Add(-1)
 				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
