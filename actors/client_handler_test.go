@@ -22,6 +22,7 @@ import (
 type callee struct {
 	*testComponent
 	f *fakeRouter
+	s *session.Session // the first one
 }
 
 // newCallee starts a component with one procedure, whose registration is 101.
@@ -30,8 +31,7 @@ func newCallee(t *testing.T, h *Host, handler any, opts ...session.RegisterOptio
 	f := newFakeRouter(welcome)
 	c := newTestComponent(t, h, f.transport())
 	c.register("com.proc", handler, opts...)
-	c.join()
-	return &callee{testComponent: c, f: f}
+	return &callee{testComponent: c, f: f, s: c.join()}
 }
 
 func (c *callee) invoke(ids ...protocol.ID) {
@@ -333,12 +333,47 @@ func TestRegisterAtRuntime(t *testing.T) {
 		require.Len(t, actorsBelow(h, c.pid), 3)
 		_, err = s.Register(t.Context(), "com.bad", &Target{})
 		require.ErrorContains(t, err, "neither a PID nor Props")
+		_, err = s.Register(t.Context(), "com.bad", foreignTarget{})
+		require.ErrorContains(t, err, "cannot serve with a actors.foreignTarget")
+		_, err = s.Subscribe(t.Context(), "com.bad", foreignTarget{})
+		require.ErrorContains(t, err, "cannot serve with a actors.foreignTarget")
 		f.last().pipe.Close(nil)
 		c.next()
 		require.Len(t, actorsBelow(h, c.pid), 1)
 		require.Empty(t, received[*protocol.Register](f.last()))
 		require.NoError(t, c.stop())
 		require.Empty(t, actorsBelow(h, c.pid))
+	})
+}
+
+// foreignTarget is a target that is not of this package.
+type foreignTarget struct{}
+
+func (foreignTarget) WAMPTarget() {}
+
+// TestSessionActorPanics: a bug of ours ends the connection and nothing else. A nil message stands
+// for it, which no decoder returns.
+func TestSessionActorPanics(t *testing.T) {
+	bubble(t, func(t *testing.T, h *Host) {
+		c := newCallee(t, h, func() {})
+		s := c.s
+		calls := make(chan error, 1)
+		go func() {
+			_, err := s.Call(t.Context(), "com.pending")
+			calls <- err
+		}()
+		synctest.Wait()
+		c.f.last().send(nil)
+		require.ErrorIs(t, <-calls, session.ErrClosed)
+		require.NotSame(t, s, c.next())
+		require.True(t, c.f.conns[0].closed())
+		c.invoke(1)
+		yields, _ := c.answers()
+		require.Equal(t, []protocol.ID{1}, yields)
+		left := eventsOf[*supervisor.Left](c.testComponent)
+		require.Len(t, left, 1)
+		require.Equal(t, supervisor.ClassBug, supervisor.Classify(left[0].Err))
+		require.NoError(t, c.stop())
 	})
 }
 

@@ -202,11 +202,21 @@ func (s *sessionActor) attach(cmd session.Command) (err error) {
 	return err
 }
 
+// checkHandler rejects what nobody here can hand anything to.
+func checkHandler(handler any) error {
+	switch h := handler.(type) {
+	case session.InvocationHandler, session.EventHandler:
+		return nil
+	case *Target:
+		return h.Validate()
+	default:
+		return fmt.Errorf("actors: cannot serve with a %T", handler)
+	}
+}
+
 func (s *sessionActor) newProcedure(uri string, handler any, limit int) (*procedure, *actor.PID, error) {
-	if t, ok := handler.(*Target); ok {
-		if err := t.Validate(); err != nil {
-			return nil, nil, err
-		}
+	if err := checkHandler(handler); err != nil {
+		return nil, nil, err
 	}
 	pid, err := s.spawn(registrationProps(s.c, uri, handler, limit), "registration/"+uri)
 	if err != nil {
@@ -219,10 +229,8 @@ func (s *sessionActor) newProcedure(uri string, handler any, limit int) (*proced
 }
 
 func (s *sessionActor) newTopic(uri string, handler any) (*topic, *actor.PID, error) {
-	if t, ok := handler.(*Target); ok {
-		if err := t.Validate(); err != nil {
-			return nil, nil, err
-		}
+	if err := checkHandler(handler); err != nil {
+		return nil, nil, err
 	}
 	pid, err := s.spawn(subscriptionProps(s.c, uri, handler), "subscription/"+uri)
 	if err != nil {
