@@ -45,13 +45,13 @@ func TestMockCRAChallenges(t *testing.T) {
 	} {
 		require.NotEqual(t, eve["salt"], other)
 	}
-	var real, mock map[string]any
-	require.NoError(t, json.Unmarshal([]byte(challengeFor(t, c, "a")["challenge"].(string)), &real))
+	var known, mock map[string]any
+	require.NoError(t, json.Unmarshal([]byte(challengeFor(t, c, "a")["challenge"].(string)), &known))
 	require.NoError(t, json.Unmarshal([]byte(eve["challenge"].(string)), &mock))
 	require.Equal(t, "eve", mock["authid"])
 	require.Equal(t, "user", mock["authrole"])
-	mock["authid"], mock["nonce"], real["nonce"] = "a", "", ""
-	require.Equal(t, real, mock)
+	mock["authid"], mock["nonce"], known["nonce"] = "a", "", ""
+	require.Equal(t, known, mock)
 
 	empty, err := router.NewCRAUsers(router.CRAConfig{})
 	require.NoError(t, err)
@@ -75,14 +75,14 @@ func TestMockSCRAMChallenges(t *testing.T) {
 	t.Parallel()
 	for _, dialect := range []auth.SCRAMDialect{auth.SCRAMStandard, auth.SCRAMAutobahn} {
 		s := scramUsers(t, dialect, auth.Argon2id13, false)
-		real, eve := challengeFor(t, s, "joe"), challengeFor(t, s, "eve")
-		require.NotEqual(t, real["salt"], eve["salt"])
+		known, eve := challengeFor(t, s, "joe"), challengeFor(t, s, "eve")
+		require.NotEqual(t, known["salt"], eve["salt"])
 		require.Equal(t, eve["salt"], challengeFor(t, s, "eve")["salt"])
 		require.Equal(t, eve["salt"], challengeFor(t, scramUsers(t, dialect, auth.Argon2id13, false), "eve")["salt"], "after a restart")
-		require.Len(t, eve["salt"], len(real["salt"].(string)))
-		require.Len(t, eve["nonce"], len(real["nonce"].(string)))
+		require.Len(t, eve["salt"], len(known["salt"].(string)))
+		require.Len(t, eve["nonce"], len(known["nonce"].(string)))
 		for _, key := range []string{"kdf", "iterations", "memory"} {
-			require.Equal(t, real[key], eve[key])
+			require.Equal(t, known[key], eve[key])
 		}
 		empty, err := router.NewSCRAMUsers(router.SCRAMConfig{Dialect: dialect})
 		require.NoError(t, err)
@@ -121,4 +121,26 @@ func TestUsersErrors(t *testing.T) {
 	})
 	require.ErrorContains(t, err, "the public key is missing")
 	require.ErrorContains(t, err, "key: is also that of a client")
+}
+
+// Not even somebody who knows of what mock accounts are made can join with one.
+func TestMockAccountsAdmitNobody(t *testing.T) {
+	t.Parallel()
+	mockKey, now := auth.NewSecret("mock"), time.Unix(1e9, 0)
+	users, err := router.NewCRAUsers(router.CRAConfig{Users: map[string]router.CRAUser{"joe": {Key: auth.NewSecret("x")}}, MockKey: mockKey})
+	require.NoError(t, err)
+	for authid, key := range map[string]auth.Secret{"eve": auth.CRAConfig{AuthID: "eve"}.Fake(mockKey).Key, "joe": auth.NewSecret("x")} {
+		x, err := users.Begin(router.AuthRequest{Now: func() time.Time { return now }, Details: &protocol.HelloDetails{AuthID: authid}})
+		require.NoError(t, err)
+		text, _ := x.Challenge.Extra["challenge"].(string)
+		p, err := x.Verify(&protocol.Authenticate{Signature: auth.SignCRA(key, text)})
+		if authid == "joe" {
+			require.NoError(t, err)
+			continue
+		}
+		var refusal *router.RefusalError
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, protocol.ErrorAuthenticationDenied, refusal.Reason)
+		require.Zero(t, p)
+	}
 }
