@@ -1,59 +1,36 @@
-// Command cloverleaf runs a WAMP router.
+// Command cloverleaf runs a WAMP router, and is a WAMP client for the command line.
 package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 )
 
-const usage = `cloverleaf is a WAMP router and toolbox.
-
-Usage:
-
-    cloverleaf router [flags]   run a router until SIGINT or SIGTERM
-    cloverleaf version          print the version
-    cloverleaf help             print this text
-
-'cloverleaf router -h' lists its flags.
-`
-
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	os.Exit(run(untilSignal(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
-)
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The second ends the
+// process at once, from before the context ends: whoever sees us leave may send it.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx
+}
 
+// run runs a command line in this process and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		say(stderr, usage)
-		return exitUsage
-	}
-	switch args[0] {
-	case "router":
-		return runRouter(ctx, args[1:], stdout, stderr)
-	case "version", "--version":
-		say(stdout, "cloverleaf "+version()+"\n")
-		return exitOK
-	case "help", "-h", "--help":
-		say(stdout, usage)
-		return exitOK
-	default:
-		say(stderr, fmt.Sprintf("cloverleaf: unknown command %q\n\n%s", args[0], usage))
-		return exitUsage
-	}
+	p := &program{stdin: os.Stdin, stdout: stdout, stderr: stderr, environ: os.Environ()}
+	return p.run(ctx, args)
 }
 
 // say writes text for people; there is nobody to tell when that fails.

@@ -82,8 +82,7 @@ func (p *process) requireExit(code int) {
 	rest, _ := io.ReadAll(p.out)
 	require.Empty(p.t, string(rest))
 	err := p.cmd.Wait()
-	var failed *exec.ExitError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		require.Equal(p.t, code, failed.ExitCode(), p.stderr)
 		return
 	}

@@ -32,15 +32,32 @@ type routerFlags struct {
 	shutdown       time.Duration
 }
 
+func (f *routerFlags) define(set *flag.FlagSet) {
+	set.Var(&f.listen, "listen", "`ADDR` address to listen on, HOST:PORT or unix:PATH; may be repeated (default 127.0.0.1:8080)")
+	set.Var(&f.realms, "realm", "`NAME` realm to serve; may be repeated (default realm1)")
+	set.Func("slow-consumers", "`POLICY` what becomes of events that a client does not read: disconnect, drop-oldest or drop-newest (default disconnect)", f.setSlow)
+	set.BoolVar(&f.verbose, "verbose", false, "log sessions and connections to stderr")
+	set.DurationVar(&f.shutdown, "shutdown-timeout", 5*time.Second, "`DURATION` how long clients may take to leave at the end (default 5s)")
+}
+
+func routerCommand() *command {
+	flags := flag.NewFlagSet("router", flag.ContinueOnError)
+	new(routerFlags).define(flags)
+	return &command{
+		name: "router", summary: "run a router until SIGINT or SIGTERM", flags: flags,
+		main: func(ctx context.Context, p *program, args []string) int {
+			return runRouter(ctx, args, p.stdout, p.stderr)
+		},
+	}
+}
+
 func parseRouterFlags(args []string, stderr io.Writer) (routerFlags, error) {
 	var f routerFlags
 	set := flag.NewFlagSet("cloverleaf router", flag.ContinueOnError)
 	set.SetOutput(stderr)
-	set.Var(&f.listen, "listen", "`ADDR` to listen on, HOST:PORT or unix:PATH; may be repeated (default 127.0.0.1:8080)")
-	set.Var(&f.realms, "realm", "`NAME` of a realm to serve; may be repeated (default realm1)")
-	set.Func("slow-consumers", "`POLICY` for events that a client does not read: disconnect, drop-oldest or drop-newest (default disconnect)", f.setSlow)
-	set.BoolVar(&f.verbose, "verbose", false, "log sessions and connections to stderr")
-	set.DurationVar(&f.shutdown, "shutdown-timeout", 5*time.Second, "how long clients may take to leave at the end")
+	set.Usage = func() { say(stderr, routerCommand().help()) }
+	f.define(set)
+	set.BoolVar(&f.verbose, "v", false, "short for --verbose")
 	if err := set.Parse(args); err != nil {
 		return f, err
 	}
@@ -96,6 +113,7 @@ func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	go tendMemory(ctx, time.Second)
 	err = listen(ctx, r, flags.listen, stdout)
 	if err == nil {
 		<-ctx.Done()
