@@ -172,7 +172,12 @@ func (s *sessionActor) start(ctx actor.Context) {
 // stop handles a stop in whatever state.
 func (s *sessionActor) stop() {
 	s.abort(errStopped)
-	s.poster.close(&session.EndedError{How: session.EndLost, Cause: errStopped})
+	err := &session.EndedError{How: session.EndLost, Cause: errStopped}
+	for _, cmd := range s.batch[s.done:] { // left after a panic
+		cmd.Reject(err)
+	}
+	s.batch, s.done = nil, 0
+	s.poster.close(err)
 }
 
 // errStopped is why a session ends whose actor is stopped.

@@ -174,7 +174,8 @@ func (s *Session) enforce(ctx context.Context, spec *callSpec) (context.Context,
 // maxTimeout keeps a timeout in milliseconds from overflowing a time.Duration.
 const maxTimeout = 1<<63 - 1
 
-// await returns nil when the answer is in c, and otherwise why it is not waited for any longer.
+// await returns nil when the answer is in c, and otherwise why it is not waited for any longer. The
+// end of the session is an answer, too: see Poster.
 func (s *Session) await(ctx context.Context, c *callCommand, spec *callSpec) error {
 	done := ctx.Done()
 	var wake chan struct{}
@@ -182,6 +183,10 @@ func (s *Session) await(ctx context.Context, c *callCommand, spec *callSpec) err
 		wake = c.progress.wake
 	}
 	for {
+		if done == nil && wake == nil {
+			<-c.ready
+			return nil
+		}
 		select {
 		case <-c.ready:
 			c.drain(spec)
@@ -189,20 +194,11 @@ func (s *Session) await(ctx context.Context, c *callCommand, spec *callSpec) err
 		case <-wake:
 			c.drain(spec)
 		case <-done:
-			if spec.cancel == protocol.CancelKill {
-				s.poster.Post(&cancelCommand{call: c, mode: spec.cancel})
-				done = nil
-				continue
+			if spec.cancel != protocol.CancelKill {
+				return s.giveUp(ctx, c, spec)
 			}
-			return s.giveUp(ctx, c, spec)
-		case <-s.done:
-			select {
-			case <-c.ready:
-				c.drain(spec)
-				return nil
-			default:
-				return s.err
-			}
+			s.poster.Post(&cancelCommand{call: c, mode: spec.cancel})
+			done = nil
 		}
 	}
 }

@@ -259,12 +259,13 @@ func (m *Machine) notJoined() error {
 // request sends a message that expects an answer. If it cannot be sent, its identifier was not
 // used, and the next request gets it.
 func (m *Machine) request(id protocol.ID, msg protocol.Message, r request) bool {
+	m.pending[id] = r // before anything can go wrong: whatever happens, it is answered in the end
 	if err := m.fx.Send(msg); err != nil {
+		delete(m.pending, id)
 		m.reject(r, err)
 		return false
 	}
 	m.last = id
-	m.pending[id] = r
 	return true
 }
 

@@ -10,7 +10,8 @@ import (
 
 // Poster takes commands to the machine of a session.
 type Poster interface {
-	// Post queues a command and returns at once. It may be called by any goroutine.
+	// Post queues a command and returns at once. It may be called by any goroutine. Whatever
+	// happens, the command is given to a machine or rejected: somebody waits for its answer.
 	Post(cmd Command)
 	// Await returns when there is room for more outgoing data, or with the error of ctx. It is
 	// asked before application data is posted, so that a slow router slows its clients down.
