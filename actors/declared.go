@@ -187,17 +187,14 @@ func (s *sessionActor) checkDeclared(refused error) {
 	s.tell(&declarationsDone{id: s.conn.id, err: refused})
 }
 
-// attach prepares the handler of a command before the machine gets it.
+// attach prepares the handler of a command before the machine gets it. Its actor goes when the
+// machine releases it, with the session at the latest.
 func (s *sessionActor) attach(cmd session.Command) (err error) {
-	var pid *actor.PID
 	switch c := cmd.(type) {
 	case *session.RegisterCommand:
-		c.Ref, pid, err = s.newProcedure(string(c.URI()), c.Target, c.Options().Concurrency)
+		c.Ref, _, err = s.newProcedure(string(c.URI()), c.Target, c.Options().Concurrency)
 	case *session.SubscribeCommand:
-		c.Ref, pid, err = s.newTopic(string(c.URI()), c.Target)
-	}
-	if pid != nil {
-		s.runtime[pid] = struct{}{}
+		c.Ref, _, err = s.newTopic(string(c.URI()), c.Target)
 	}
 	return err
 }
@@ -265,7 +262,6 @@ func (s *sessionActor) released(pid *actor.PID, ref any, reason error) {
 			return
 		}
 	}
-	delete(s.runtime, pid)
 	s.ctx.Stop(pid)
 }
 

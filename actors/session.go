@@ -106,9 +106,8 @@ type sessionActor struct {
 	dialing      *dialing
 	conn         *connection
 	declarations []*declared
-	runtime      map[*actor.PID]struct{} // actors of registrations that end with the session
-	spawned      int                     // children whose name was taken
-	later        []func()                // what the machine's effects want done when it has returned
+	spawned      int      // children whose name was taken
+	later        []func() // what the machine's effects want done when it has returned
 }
 
 func sessionProps(c *client) (*actor.Props, error) {
@@ -163,7 +162,6 @@ func (s *sessionActor) Receive(ctx actor.Context) {
 func (s *sessionActor) start(ctx actor.Context) {
 	s.ctx, s.self, s.parent = ctx, ctx.Self(), ctx.Parent()
 	s.poster = &poster{host: s.c.host, pid: s.self}
-	s.runtime = make(map[*actor.PID]struct{})
 	for _, d := range s.c.cfg.Declarations {
 		s.declare(d)
 	}
@@ -349,10 +347,6 @@ func (s *sessionActor) sessionEnded(err *session.EndedError) {
 	for _, d := range s.declarations {
 		d.detached()
 	}
-	for pid := range s.runtime {
-		s.ctx.Stop(pid)
-	}
-	clear(s.runtime)
 	s.tell(&sessionDown{id: c.id, err: err})
 }
 

@@ -551,6 +551,18 @@ func TestSessionDetails(t *testing.T) {
 	require.False(t, ok)
 }
 
+// TestForeignCommand: a handle of an earlier session must not reach a later one.
+func TestForeignCommand(t *testing.T) {
+	t.Parallel()
+	old, m := newLoop(t), joined(t)
+	answer := make(chan error, 1)
+	c := old.s.getCall("com.x")
+	c.reply = func(_ *protocol.Result, err error) { answer <- err }
+	m.Do(time.Time{}, c)
+	require.ErrorIs(t, <-answer, ErrClosed)
+	require.Empty(t, m.pending)
+}
+
 func TestAsync(t *testing.T) {
 	t.Parallel()
 	p := newLoop(t)
