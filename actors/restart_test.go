@@ -275,8 +275,6 @@ func (o *outcomes) call(s *session.Session, procedure string, x, want int) {
 		case session.IsRemote(err) && (session.ErrorURI(err) == protocol.ErrorCanceled ||
 			session.ErrorURI(err) == protocol.ErrorNoSuchProcedure && x != hold):
 			o.count["callee gone"]++ // the router had noticed its end before the caller's
-		case errors.Is(err, session.ErrNotJoined):
-			o.count["not joined"]++ // posted before the handle knew of the end, looked at after it
 		default:
 			o.odd = append(o.odd, fmt.Errorf("%s(%d) = %d: %w", procedure, x, got, err))
 		}

@@ -278,7 +278,7 @@ func (s *sessionActor) doAll() {
 func (s *sessionActor) do(cmd session.Command) {
 	c := s.conn
 	if c == nil {
-		cmd.Reject(session.ErrNotJoined)
+		session.Reject(cmd)
 		return
 	}
 	if err := s.attach(cmd); err != nil {

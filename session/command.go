@@ -1,6 +1,8 @@
 package session
 
 import (
+	"cmp"
+
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
@@ -15,6 +17,17 @@ type Command interface {
 
 	owner() *Session // nil: whatever session there is
 	do(m *Machine)
+}
+
+// Reject answers a command for which there is no machine: with why its session ended, if
+// it belongs to one, else with [ErrNotJoined].
+func Reject(cmd Command) {
+	s := cmd.owner()
+	if s == nil {
+		cmd.Reject(ErrNotJoined)
+		return
+	}
+	cmd.Reject(cmp.Or(s.Err(), error(ErrClosed)))
 }
 
 // small is the Size of a command without application data.
