@@ -25,7 +25,7 @@ func startRouter(t *testing.T, cfg cloverleaf.RouterConfig) *cloverleaf.Router {
 	r, err := cloverleaf.NewRouter(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
 		defer cancel()
 		require.NoError(t, r.Close(ctx))
 		require.Zero(t, r.Sessions())

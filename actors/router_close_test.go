@@ -54,6 +54,29 @@ func TestRouterCloseWithoutAnswers(t *testing.T) {
 	g.requireEmpty()
 }
 
+// A client that does not even read GOODBYE, behind a full queue, is cut after the same
+// time, not after that for slow consumers.
+func TestRouterCloseWithClogged(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, RouterConfig{GoodbyeTimeout: 100 * time.Millisecond, Limits: tight(time.Hour)})
+	stalled, _ := g.subscribeWatching(t, rawMsgpack, 1, false)
+	stalled.stall()
+	flow := g.flows("com.burst")[0]
+	pub := g.join(t, rawMsgpack)
+	go pub.numbered("com.burst", "p", 0, 20_000, strings.Repeat("x", kilobyte))
+	before, same := int64(-1), 0
+	g.eventually(func() bool { // the kernel takes no more
+		level := flow.level()
+		if same++; level != before || level <= 64<<10 {
+			before, same = level, 0
+		}
+		return same > 50
+	}, "not clogged")
+	start := time.Now()
+	require.NoError(t, g.router.Close(t.Context()))
+	require.Less(t, time.Since(start), 10*time.Second)
+}
+
 // When the context ends before, the rest is cut, and Close says so.
 func TestRouterCloseIsCut(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,8 @@ type orderCheck struct {
 	next map[string]int
 	n    int
 	bad  string
+	skip int // where the largest gap ended
+	wide int // how wide it was
 	want int
 	done chan struct{}
 }
@@ -46,6 +48,8 @@ func (c *wampPeer) watchOrder(want int, gaps bool) *orderCheck {
 		defer o.mu.Unlock()
 		if want := o.next[name]; err != nil || i != want && (!gaps || i < want) {
 			o.bad = name
+		} else if i-want > o.wide {
+			o.skip, o.wide = i, i-want
 		}
 		o.next[name] = i + 1
 		if o.n++; o.n == o.want {
@@ -59,6 +63,13 @@ func (o *orderCheck) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.n
+}
+
+// gap is the number of the event after the largest gap.
+func (o *orderCheck) gap() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.skip
 }
 
 // last is the number of the last event of the publisher "p", plus one.

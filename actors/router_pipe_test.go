@@ -155,7 +155,7 @@ func TestRouterPipeSubscriberStalls(t *testing.T) {
 			flow := g.flows("com.burst")[0]
 			p.stall(true)
 			pub := g.join(t, rawMsgpack)
-			pub.publishAcked("com.burst", "p", n, strings.Repeat("x", kilobyte))
+			pub.requireHeldUpOnce(n, 200*time.Millisecond)
 			if policy == SlowDisconnect {
 				g.eventually(func() bool { return g.router.Stats().SlowConsumers == 1 }, "not disconnected")
 				p.requireEndWith(ErrSlowConsumer)
