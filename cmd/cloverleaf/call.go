@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 )
 
@@ -66,6 +67,9 @@ func callCommand() *command {
 func (c *caller) run(ctx context.Context, p *program, args arguments) error {
 	if len(args.list) == 0 {
 		return usagef("PROCEDURE is missing")
+	}
+	if !protocol.URI(args.list[0]).Valid() {
+		return usagef("%q is not a valid URI", args.list[0])
 	}
 	opts, err := c.parse(args.list[1:])
 	if err != nil {

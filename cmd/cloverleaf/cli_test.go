@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +105,27 @@ func (s *shell) start(args ...string) *job {
 		<-j.done
 	})
 	return j
+}
+
+// startProcess runs a command line in a process of its own.
+func startProcess(t *testing.T, args ...string) (*job, *os.Process) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	j := &job{t: t, interrupt: cancel, stdout: newWatched(), stderr: newWatched(), done: make(chan struct{})}
+	cmd := exec.CommandContext(ctx, os.Args[0], args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Stdout, cmd.Stderr = j.stdout, j.stderr
+	require.NoError(t, cmd.Start())
+	go func() {
+		defer close(j.done)
+		_ = cmd.Wait()
+		j.code = cmd.ProcessState.ExitCode()
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-j.done
+	})
+	return j, cmd.Process
 }
 
 // wait waits for the end of the command line.

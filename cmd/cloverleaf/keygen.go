@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
 )
@@ -64,21 +65,31 @@ func (c *keyMaker) run(_ context.Context, p *program, args arguments) error {
 	return p.printLine(fmt.Appendln(nil, key.PublicKey()))
 }
 
-// writePrivate writes a file that its owner alone may read.
+// writePrivate writes a file that its owner alone may read. One that is replaced is whole until then.
 func writePrivate(name, text string, replace bool) error {
-	if replace {
-		// The mode of a file that is there already is not that of a new one.
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists; --force replaces it", name)
-	}
+	f, err := createPrivate(name, replace)
 	if err != nil {
 		return err
 	}
 	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
+	err = errors.Join(err, f.Close())
+	if err == nil && replace {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
+
+// createPrivate creates the file, or one beside it that is to replace it, with mode 0600.
+func createPrivate(name string, replace bool) (*os.File, error) {
+	if replace {
+		return os.CreateTemp(filepath.Dir(name), ".cloverleaf-key-*")
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s exists; --force replaces it", name)
+	}
+	return f, err
 }

@@ -73,6 +73,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 		name = "version"
 	}
 	c := find(name)
+	if c == nil && isFlag(name) {
+		name, _, _ = strings.Cut(name, "=") // the value may be a secret
+		p.note("cloverleaf: %s comes before the command: flags come after it", name)
+		return exitUsage
+	}
 	if c == nil {
 		p.note("cloverleaf: unknown command %q%s", name, didYouMean(name, commandNames()))
 		p.note("Run 'cloverleaf help' for the list of commands.")

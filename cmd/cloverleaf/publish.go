@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 )
 
@@ -38,6 +39,12 @@ func publishCommand() *command {
 func (c *publisher) run(ctx context.Context, p *program, args arguments) error {
 	if len(args.list) == 0 {
 		return usagef("TOPIC is missing")
+	}
+	switch topic := protocol.URI(args.list[0]); {
+	case !topic.Valid():
+		return usagef("%q is not a valid URI", args.list[0])
+	case topic.Reserved():
+		return usagef("%s is reserved for the router", topic)
 	}
 	opts, acknowledge, err := c.parse(args.list[1:])
 	if err != nil {
