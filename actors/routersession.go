@@ -294,6 +294,7 @@ func (s *routerSession) join(peer *router.Peer) {
 		s.first = peer
 	}
 	s.flow.patient.Store(handle.slow != SlowDisconnect)
+	s.brake.commands = 0 // late answers to a session before this one counted too
 	s.session = router.NewSession(peer, s.router.cfg.Session)
 	s.router.joined.Add(1)
 	s.router.host.send(s.realm.pid, &realmJoin{peer: peer})
