@@ -176,14 +176,15 @@ func TestCallBrokenOutput(t *testing.T) {
 	}
 }
 
+// A signal before there is a session is a failure of every command.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	url := newBackend(t)
+	r := newRecorder(t, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, args := range [][]string{{"call", "a.b"}, {"publish", "a.b"}, {"subscribe", "a.b"}, {"register", "a.b", "--echo"}} {
 		stdout, stderr := newWatched(), newWatched()
-		p := &program{stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, environ: []string{"CLOVERLEAF_URL=" + url}}
+		p := &program{stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, environ: []string{"CLOVERLEAF_URL=" + r.url, "CLOVERLEAF_SERIALIZER=json"}}
 		require.Equal(t, 130, p.run(ctx, args), args)
 		require.Empty(t, stdout.String())
 		require.Equal(t, "cloverleaf "+args[0]+": interrupted\n", stderr.String())
@@ -199,6 +200,24 @@ func TestTimeoutOfHandshake(t *testing.T) {
 	require.Equal(t, 124, got.code)
 	require.Equal(t, "cloverleaf call: timed out after 100ms\n", got.stderr)
 	require.Less(t, time.Since(begin), leaveTimeout+5*time.Second)
+}
+
+// What a router refuses is told without what may be secret in the URL, and without its control
+// characters.
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	url := newBackend(t)
+	got := newShell(t, "CLOVERLEAF_URL="+url+"?token=s3cret").run("call", "a.b", "--realm", "other")
+	require.Equal(t, 3, got.code)
+	require.Contains(t, got.stderr, "cloverleaf call: "+url+": refused by router: ")
+	require.NotContains(t, got.stderr, "s3cret")
+
+	got = newShell(t, "CLOVERLEAF_URL="+url).run("call", "com.example.fail", "com.example.\x1b[2J")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.stderr, "cloverleaf call: com.example.\uFFFD[2J [")
+
+	require.Equal(t, `{"a":[18446744073709551615,"<&>"],"b":1.0}`, jsonText(map[string]any{"b": 1.0, "a": []any{uint64(math.MaxUint64), "<&>"}}))
+	require.Equal(t, "a b", describe(errors.New("a\n\tb")))
 }
 
 func TestBadEnvironment(t *testing.T) {

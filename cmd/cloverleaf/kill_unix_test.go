@@ -24,7 +24,7 @@ func TestRegisterCommandIsKilled(t *testing.T) {
 	needs(t, "sh", "sleep")
 	s, caller := newCaller(t)
 	pids := filepath.Join(t.TempDir(), "pids")
-	j := s.start("register", "com.example.sleep", "--", "sh", "-c", `sleep 1000 & echo $! $$ >"$0"; echo started >&2; trap '' TERM; while true; do wait; done`, pids)
+	j := s.start("register", "com.example.sleep", "--", "sh", "-c", `trap '' TERM; sleep 1000 & echo $! $$ >"$0"; echo started >&2; while true; do wait; done`, pids)
 	j.says("registered")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
