@@ -67,7 +67,7 @@ func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	t.Parallel()
 	code := regexp.MustCompile("(?s)```.*?```")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dataflow.md", "docs/supervision.md", "docs/decisions/README.md"} {
+	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dataflow.md", "docs/supervision.md", "docs/cli.md", "docs/decisions/README.md"} {
 		text, err := os.ReadFile(doc)
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
