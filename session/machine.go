@@ -293,6 +293,18 @@ func (m *Machine) take(id protocol.ID, t protocol.MessageType) (request, bool) {
 	return r, true
 }
 
+// asked is take for an answer that only requests of type T get. Another request is a violation.
+func asked[T request](m *Machine, id protocol.ID, answer protocol.MessageType) (c T, ok bool) {
+	r, ok := m.take(id, answer)
+	if !ok {
+		return c, false
+	}
+	if c, ok = r.(T); !ok {
+		m.mismatch(id, answer, r.kind())
+	}
+	return c, ok
+}
+
 // mismatch ends the session because an answer is of another type than its request.
 func (m *Machine) mismatch(id protocol.ID, answer, request protocol.MessageType) {
 	m.Violation(&protocol.ViolationError{

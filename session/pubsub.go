@@ -53,13 +53,8 @@ func (c *publishCommand) do(m *Machine) {
 }
 
 func (m *Machine) onPublished(msg *protocol.Published) {
-	r, ok := m.take(msg.Request, protocol.TypePublished)
+	c, ok := asked[*publishCommand](m, msg.Request, protocol.TypePublished)
 	if !ok {
-		return
-	}
-	c, ok := r.(*publishCommand)
-	if !ok {
-		m.mismatch(msg.Request, protocol.TypePublished, r.kind())
 		return
 	}
 	delete(m.pending, msg.Request)
@@ -114,13 +109,8 @@ func (c *SubscribeCommand) refused(m *Machine, msg *protocol.Error) {
 }
 
 func (m *Machine) onSubscribed(msg *protocol.Subscribed) {
-	r, ok := m.take(msg.Request, protocol.TypeSubscribed)
+	c, ok := asked[*SubscribeCommand](m, msg.Request, protocol.TypeSubscribed)
 	if !ok {
-		return
-	}
-	c, ok := r.(*SubscribeCommand)
-	if !ok {
-		m.mismatch(msg.Request, protocol.TypeSubscribed, r.kind())
 		return
 	}
 	delete(m.pending, msg.Request)
@@ -214,13 +204,8 @@ func (m *Machine) onUnsubscribed(msg *protocol.Unsubscribed) {
 		m.dropSubscription(msg.Details.ID, revoked(protocol.ErrorNoSuchSubscription, msg.Details.Reason))
 		return
 	}
-	r, ok := m.take(msg.Request, protocol.TypeUnsubscribed)
+	c, ok := asked[*unsubscribeCommand](m, msg.Request, protocol.TypeUnsubscribed)
 	if !ok {
-		return
-	}
-	c, ok := r.(*unsubscribeCommand)
-	if !ok {
-		m.mismatch(msg.Request, protocol.TypeUnsubscribed, r.kind())
 		return
 	}
 	delete(m.pending, msg.Request)

@@ -131,13 +131,8 @@ func (m *Machine) cancel(id protocol.ID, mode protocol.CancelMode) bool {
 }
 
 func (m *Machine) onResult(msg *protocol.Result) {
-	r, ok := m.take(msg.Request, protocol.TypeResult)
+	c, ok := asked[*callCommand](m, msg.Request, protocol.TypeResult)
 	if !ok {
-		return
-	}
-	c, ok := r.(*callCommand)
-	if !ok {
-		m.mismatch(msg.Request, protocol.TypeResult, r.kind())
 		return
 	}
 	if !msg.Details.Progress {
@@ -200,13 +195,8 @@ func (c *RegisterCommand) refused(m *Machine, msg *protocol.Error) {
 }
 
 func (m *Machine) onRegistered(msg *protocol.Registered) {
-	r, ok := m.take(msg.Request, protocol.TypeRegistered)
+	c, ok := asked[*RegisterCommand](m, msg.Request, protocol.TypeRegistered)
 	if !ok {
-		return
-	}
-	c, ok := r.(*RegisterCommand)
-	if !ok {
-		m.mismatch(msg.Request, protocol.TypeRegistered, r.kind())
 		return
 	}
 	delete(m.pending, msg.Request)
@@ -265,13 +255,8 @@ func (m *Machine) onUnregistered(msg *protocol.Unregistered) {
 		m.dropRegistration(msg.Details.ID, revoked(protocol.ErrorNoSuchRegistration, msg.Details.Reason))
 		return
 	}
-	r, ok := m.take(msg.Request, protocol.TypeUnregistered)
+	c, ok := asked[*unregisterCommand](m, msg.Request, protocol.TypeUnregistered)
 	if !ok {
-		return
-	}
-	c, ok := r.(*unregisterCommand)
-	if !ok {
-		m.mismatch(msg.Request, protocol.TypeUnregistered, r.kind())
 		return
 	}
 	delete(m.pending, msg.Request)
