@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	"actors":     {"protocol", "transport", "session", "router", "supervisor"},
 	".":          {"protocol", "transport", "session", "router", "supervisor", "actors"},
 	"cmd":        {".", "protocol", "transport", "session", "router", "supervisor", "actors", "examples", "bench", "interop"},
+	"docs":       {},
 	"examples":   {".", "protocol", "transport", "session", "router", "supervisor", "actors"},
 	"bench":      {".", "protocol", "transport", "session", "router", "supervisor", "actors"},
 	"interop":    {".", "protocol", "transport", "session", "router", "supervisor", "actors"},

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	t.Parallel()
 	code := regexp.MustCompile("(?s)```.*?```")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
-	for _, doc := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/dataflow.md", "docs/supervision.md", "docs/cli.md", "docs/decisions/README.md"} {
+	for _, doc := range documents(t) {
 		text, err := os.ReadFile(doc)
 		require.NoError(t, err)
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
@@ -76,6 +77,19 @@ func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 			require.NoError(t, err, "%s links to %s", doc, m[1])
 		}
 	}
+}
+
+// documents returns the paths of all pages.
+func documents(t *testing.T) []string {
+	t.Helper()
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*.md", "interop/*.md", "bench/*.md"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		pages = append(pages, found...)
+	}
+	require.Greater(t, len(pages), 10)
+	return pages
 }
 
 // TestReadmeShowsARunnableExample checks that the first Go snippet of the README is the
