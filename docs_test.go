@@ -66,7 +66,7 @@ func receiver(e ast.Expr) string {
 // TestDocumentsLinkToFilesThatExist checks the relative links of every document.
 func TestDocumentsLinkToFilesThatExist(t *testing.T) {
 	t.Parallel()
-	code := regexp.MustCompile("(?s)```.*?```")
+	code := regexp.MustCompile("(?s)```.*?```|`[^`\n]+`")
 	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
 	for _, doc := range documents(t) {
 		text, err := os.ReadFile(doc)

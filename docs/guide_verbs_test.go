@@ -374,4 +374,3 @@ func Example_actors() {
 	}, declared)
 	// Output: 3 <nil>
 }
-
