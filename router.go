@@ -129,6 +129,21 @@ func (r *Router) Transport() Transport {
 	return Transport{Pipe: func(context.Context) (*transport.PipeEnd, error) { return r.Pipe(), nil }}
 }
 
+// PipeAs connects a client in this process that the program vouches for: it joins as who, in any
+// realm, without authentication. See TransportAs.
+func (r *Router) PipeAs(who router.Principal) *transport.PipeEnd {
+	client, server := transport.Pipe()
+	r.router.AcceptPipeAs(server, who)
+	return client
+}
+
+// TransportAs is Transport for components of this process that need no credentials: they join as
+// who, with the authid and authrole of the program's choice, whatever the realm asks of others.
+// Their authmethod is "local". Only code that has the Router can join so.
+func (r *Router) TransportAs(who router.Principal) Transport {
+	return Transport{Pipe: func(context.Context) (*transport.PipeEnd, error) { return r.PipeAs(who), nil }}
+}
+
 // Sessions returns the number of open connections, joined or not.
 func (r *Router) Sessions() int { return r.router.Sessions() }
 

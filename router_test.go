@@ -16,6 +16,7 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf"
 	"github.com/cloverleaf-wamp/cloverleaf/actors"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
@@ -120,3 +121,18 @@ func (deaf) Message([]byte) error { return nil }
 func (deaf) Ping([]byte) error    { return nil }
 func (deaf) Pong([]byte) error    { return nil }
 func (deaf) Drained() error       { return nil }
+
+// The program gives its own components any identity, without secrets.
+func TestRouterTransportAs(t *testing.T) {
+	t.Parallel()
+	r := startRouter(t, cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{
+		Name: "realm1", Authenticators: []router.Authenticator{router.Tickets{"joe": {Ticket: "t"}}},
+	}}})
+	backend := r.TransportAs(router.Principal{AuthID: "billing", AuthRole: "backend"})
+	c := newComponent(t, cloverleaf.Config{Transports: []cloverleaf.Transport{backend}})
+	require.NoError(t, c.Start(t.Context()))
+	s, err := c.Ready(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"billing", "backend", "local"}, []string{s.Details().AuthID, s.Details().AuthRole, s.Details().AuthMethod})
+	require.NoError(t, c.Stop(t.Context()))
+}

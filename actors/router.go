@@ -127,7 +127,8 @@ type Router struct {
 
 	sessionActors, transportActors *spawner
 
-	closing atomic.Bool
+	services *services // the router's own sessions
+	closing  atomic.Bool
 
 	joined        atomic.Int64
 	droppedEvents atomic.Uint64
@@ -136,6 +137,7 @@ type Router struct {
 
 	mu       sync.Mutex
 	sessions map[string]*actor.PID // actors of connections, by PID id
+	internal int                   // those of them that are the router's own
 	ids      map[protocol.ID]struct{}
 	empty    chan struct{} // closed when closing and no session is left
 }
@@ -168,6 +170,7 @@ func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
 		ids:      make(map[protocol.ID]struct{}),
 		empty:    make(chan struct{}),
 	}
+	r.services = newServices(r)
 	for _, c := range r.cfg.Realms {
 		ref, err := newRealmRef(h, c, r.name+"/realm/"+string(c.Name), router.Admission{
 			Roles: routerRoles(), Agent: r.cfg.Agent, Authenticators: c.Authenticators,
@@ -190,8 +193,20 @@ func (r *Router) Accept(c *transport.Conn) {
 
 // AcceptPipe serves a client in this process; the router owns its end of the pipe.
 func (r *Router) AcceptPipe(p *transport.PipeEnd) {
-	if !r.spawn(&routerSession{router: r, pipe: p}) {
-		p.Close(ErrRouterClosed)
+	r.acceptPipe(&routerSession{router: r, pipe: p})
+}
+
+// AcceptPipeAs is AcceptPipe for a client that the program vouches for: it becomes who,
+// in whatever realm it joins, without authentication. Its authmethod is "local", and so is
+// its authprovider unless who has another; an empty AuthRole means "anonymous", an empty
+// AuthID one of the router's choice. Authorization is as for everybody of that role.
+func (r *Router) AcceptPipeAs(p *transport.PipeEnd, who router.Principal) {
+	r.acceptPipe(&routerSession{router: r, pipe: p, as: &who})
+}
+
+func (r *Router) acceptPipe(s *routerSession) {
+	if !r.spawn(s) {
+		s.pipe.Close(ErrRouterClosed)
 	}
 }
 
@@ -212,14 +227,20 @@ func (r *Router) spawn(s *routerSession) bool {
 		return false
 	}
 	r.sessions[pid.Id] = pid
+	if s.internal {
+		r.internal++
+	}
 	return true
 }
 
 // forget is called by each session actor when it has stopped.
-func (r *Router) forget(pid *actor.PID) {
+func (r *Router) forget(s *routerSession) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.sessions, pid.Id)
+	if _, there := r.sessions[s.self.Id]; there && s.internal {
+		r.internal--
+	}
+	delete(r.sessions, s.self.Id)
 	r.checkEmpty()
 }
 
@@ -234,7 +255,8 @@ func (r *Router) checkEmpty() {
 	}
 }
 
-// RouterStats are counts of a Router, since it was started unless it says otherwise.
+// RouterStats are counts of a Router, since it was started unless it says otherwise. The
+// sessions by which the router calls procedures itself are not counted.
 type RouterStats struct {
 	// Connections are those open now, joined or not; Sessions those joined now.
 	Connections, Sessions int
@@ -263,11 +285,11 @@ func (r *Router) Stats() RouterStats {
 // clock is the time since the router was started, in nanoseconds and never 0.
 func (r *Router) clock() int64 { return int64(time.Since(r.started)) + 1 }
 
-// Sessions returns the number of open connections, joined or not.
+// Sessions returns the number of open connections, joined or not, without the router's own.
 func (r *Router) Sessions() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.sessions)
+	return len(r.sessions) - r.internal
 }
 
 // Close says GOODBYE system_shutdown to every session and stops the router when they
@@ -282,6 +304,7 @@ func (r *Router) Close(ctx context.Context) error {
 	}
 	r.checkEmpty()
 	r.mu.Unlock()
+	r.services.stop()
 	if first {
 		bye := &kick{reason: protocol.CloseSystemShutdown, message: "the router is shutting down"}
 		for _, pid := range pids {
@@ -289,6 +312,7 @@ func (r *Router) Close(ctx context.Context) error {
 		}
 	}
 	err := r.wait(ctx)
+	r.services.wait(ctx)
 	if first {
 		r.stopRealms()
 	}

@@ -46,8 +46,11 @@ type routerSession struct {
 	router *Router
 	conn   *transport.Conn    // nil for a pipe
 	pipe   *transport.PipeEnd // nil for a connection
-	self   *actor.PID
-	log    *slog.Logger
+	as     *router.Principal  // who the program says it is; nil to find out
+	// internal is a session of the router itself.
+	internal bool
+	self     *actor.PID
+	log      *slog.Logger
 
 	in        *inflow
 	flow      *outflow
@@ -111,7 +114,7 @@ func (s *routerSession) Receive(ctx actor.Context) {
 	case *actor.Stopping:
 		s.stop()
 	case *actor.Stopped:
-		s.router.forget(s.self)
+		s.router.forget(s)
 	}
 }
 
@@ -124,7 +127,7 @@ func (s *routerSession) failed(ctx actor.Context, err *supervisor.PanicError) {
 	case *actor.Stopping:
 		return
 	case *actor.Stopped:
-		s.router.forget(s.self)
+		s.router.forget(s)
 		return
 	}
 	s.closed = true
@@ -194,6 +197,7 @@ func (s *routerSession) newHandshake() {
 	}
 	s.handshake = &router.Handshake{
 		Admit: s.router.admit, NewID: s.router.reserveID, Serializer: serializer, Bind: routerBinder(s.conn), Now: time.Now,
+		As: s.as, Internal: s.internal,
 	}
 	s.startDeadline(s.router.cfg.Options.HandshakeTimeout)
 }
@@ -296,10 +300,17 @@ func (s *routerSession) join(peer *router.Peer) {
 	s.flow.patient.Store(handle.slow != SlowDisconnect)
 	s.brake.commands = 0 // late answers to a session before this one counted too
 	s.session = router.NewSession(peer, s.router.cfg.Session)
-	s.router.joined.Add(1)
+	s.countJoined(1)
 	s.router.host.send(s.realm.pid, &realmJoin{peer: peer})
 	s.log = s.router.host.logger.With("realm", peer.Realm, "session", peer.ID)
 	s.log.Debug("session joined", "authid", peer.AuthID, "authrole", peer.AuthRole)
+}
+
+// countJoined counts the session for RouterStats.
+func (s *routerSession) countJoined(n int64) {
+	if !s.internal {
+		s.router.joined.Add(n)
+	}
 }
 
 // settle ends the session if the verdict says so.
@@ -445,7 +456,7 @@ func (s *routerSession) retirePeer() {
 	defer func() { // also when the machine has failed
 		s.router.host.send(s.realm.pid, &realmLeave{peer: s.peer})
 		s.router.releaseID(s.peer.ID)
-		s.router.joined.Add(-1)
+		s.countJoined(-1)
 		s.log.Debug("session left")
 	}()
 	s.clearBacklog()

@@ -16,6 +16,21 @@ type Principal struct {
 	Extra    protocol.Dict // authextra of WELCOME
 }
 
+// localMethod is the authmethod, and the authprovider, of sessions in the router's own process that
+// the program vouches for.
+const localMethod = "local"
+
+// local returns the principal with defaults.
+func (p Principal) local() Principal {
+	if p.AuthRole == "" {
+		p.AuthRole = defaultRole
+	}
+	if p.Provider == "" {
+		p.Provider = localMethod
+	}
+	return p
+}
+
 // Authenticator checks clients by one authentication method. Begin and Verify are
 // called from the actor of the connection and must not block.
 type Authenticator interface {
@@ -80,6 +95,11 @@ type Handshake struct {
 	// Now is the clock, by which authentication methods judge whether an answer comes in
 	// time. Without it, methods that do so refuse everybody.
 	Now func() time.Time
+	// As, if it is not nil, is who the client is, whatever it offers: the surroundings vouch
+	// for it. Its authmethod is "local", and so is its authprovider unless As has another.
+	As *Principal
+	// Internal becomes that of the peer.
+	Internal bool
 
 	hello    *protocol.Hello
 	rules    Admission
@@ -163,6 +183,10 @@ func clientRoles(r protocol.Roles) bool {
 
 // authenticate begins the exchange of the first offered method that is configured.
 func (h *Handshake) authenticate() error {
+	if h.As != nil {
+		h.method, h.exchange = localMethod, Exchange{Principal: h.As.local()}
+		return nil
+	}
 	offered := h.hello.Details.AuthMethods
 	if len(offered) == 0 {
 		offered = []string{"anonymous"}
@@ -202,11 +226,12 @@ func (h *Handshake) verify(m *protocol.Authenticate) error {
 func (h *Handshake) welcome(send func(protocol.Message)) *Peer {
 	p := h.exchange.Principal
 	if p.AuthID == "" {
-		p.AuthID = "anonymous-" + h.session.String()
+		p.AuthID = h.method + "-" + h.session.String()
 	}
 	peer := &Peer{
 		ID: h.session, Realm: h.hello.Realm, Roles: h.hello.Details.Roles, Serializer: h.Serializer,
 		AuthID: p.AuthID, AuthRole: p.AuthRole, AuthMethod: h.method, AuthProvider: p.Provider, AuthExtra: p.Extra,
+		Internal: h.Internal,
 	}
 	send(&protocol.Welcome{Session: peer.ID, Details: protocol.WelcomeDetails{
 		Agent: h.rules.Agent, Roles: h.rules.Roles, Realm: peer.Realm,

@@ -213,3 +213,18 @@ func TestRefusalError(t *testing.T) {
 	err := error(&RefusalError{Reason: protocol.ErrorNoSuchRole, Message: "no"})
 	require.EqualError(t, err, "router: wamp.error.no_such_role: no")
 }
+
+// Whom the surroundings vouch for need not authenticate, whatever it offers.
+func TestHandshakeAs(t *testing.T) {
+	t.Parallel()
+	h := newHandshake()
+	h.As, h.Internal = &Principal{AuthID: "billing", AuthRole: "backend"}, true
+	var sent []protocol.Message
+	p, verdict := h.Receive(hello("closed", "joe", "ticket", "wampcra"), func(m protocol.Message) { sent = append(sent, m) })
+	require.Equal(t, Continue, verdict)
+	require.Len(t, sent, 1)
+	require.Equal(t, &Peer{
+		ID: reserved, Realm: "closed", AuthID: "billing", AuthRole: "backend", AuthMethod: "local", AuthProvider: "local",
+		Roles: p.Roles, Serializer: protocol.CBOR, Internal: true,
+	}, p)
+}

@@ -17,6 +17,10 @@ type Peer struct {
 	AuthExtra    protocol.Dict
 	Roles        protocol.Roles
 	Serializer   protocol.Serializer
+	// Internal reports whether this is a session of the router itself, by which it calls
+	// procedures (see CallFunc). It may do everything, and is in no list, count or event of
+	// sessions.
+	Internal bool
 	// Handle is how the surroundings reach the session's actor. The rules never
 	// look at it.
 	Handle any
