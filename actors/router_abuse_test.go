@@ -283,7 +283,7 @@ func TestRouterHandshakeDeadline(t *testing.T) {
 			b.write(stage.say)
 			require.Contains(t, string(b.requireClosed()), stage.last)
 			require.GreaterOrEqual(t, time.Since(start), deadline-50*time.Millisecond)
-			require.Less(t, time.Since(start), deadline+closeWait+5*time.Second)
+			require.Less(t, time.Since(start), deadline+transport.DefaultCloseTimeout+5*time.Second)
 		})
 	}
 	t.Cleanup(func() { require.Empty(t, g.router.ids) }) // runs before the rig is closed

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"bytes"
 	"errors"
 	"log/slog"
 	"strings"
@@ -62,8 +63,8 @@ const (
 	writeStall = 10 * time.Second
 	// writeChunk is how much has to be accepted in that time.
 	writeChunk = 16 << 10
-	// closeWait is how long a peer may take to close after we asked it to.
-	closeWait = time.Second
+	// pingText is what the payload of pings is made of.
+	pingText = "cloverleaf "
 )
 
 // Close codes of RFC 6455, section 7.4.1.
@@ -355,7 +356,7 @@ func (t *transportActor) keepalive() {
 		t.ping = 0
 		t.alive.Reset(t.cfg.options.PingInterval)
 	case t.ping == 0:
-		t.control(t.cfg.conn.Framing().AppendPing(nil, []byte("cloverleaf")))
+		t.control(t.cfg.conn.Framing().AppendPing(nil, pingPayload(t.cfg.options.PingSize)))
 		t.ping = t.added
 		t.alive.Reset(t.cfg.options.PingTimeout)
 	case t.written.Load() < t.ping:
@@ -363,6 +364,10 @@ func (t *transportActor) keepalive() {
 	default:
 		t.lost(ErrPingTimeout)
 	}
+}
+
+func pingPayload(size int) []byte {
+	return bytes.Repeat([]byte(pingText), size/len(pingText)+1)[:size]
 }
 
 // close begins the orderly end: what is queued, a close frame, and then the peer's
@@ -375,7 +380,7 @@ func (t *transportActor) close(m *closeConn) {
 		t.control(frame)
 	}
 	t.closing = m
-	t.overdue = t.after(t.cfg.stall+closeWait, &closeOverdue{})
+	t.overdue = t.after(t.cfg.stall+t.cfg.options.CloseTimeout, &closeOverdue{})
 }
 
 // closeWritten goes on with the end once everything is written: the peer, which has
@@ -390,7 +395,7 @@ func (t *transportActor) closeWritten() {
 		t.lost(nil)
 		return
 	}
-	t.overdue.Reset(closeWait)
+	t.overdue.Reset(t.cfg.options.CloseTimeout)
 }
 
 func (t *transportActor) readEnded(m *readEnded) {

@@ -255,11 +255,32 @@ func TestTransportClose(t *testing.T) {
 		all, err := io.ReadAll(w.peer) // the peer never closes by itself
 		require.NoError(t, err)
 		require.Equal(t, "last words", string(all))
-		require.Equal(t, closeWait, time.Since(start))
+		require.Equal(t, transport.DefaultCloseTimeout, time.Since(start))
 		<-w.owner.gone
 		require.NoError(t, w.owner.err())
 		synctest.Wait()
 		require.Zero(t, w.out.queued.Load())
+	})
+}
+
+// How long a peer may take to close, and how much a ping carries, are options.
+func TestTransportOptions(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t, transport.Options{PingInterval: time.Minute, PingSize: 25, CloseTimeout: 7 * time.Second}, 0)
+		defer w.end()
+		w.host.send(w.pid, &allowPings{})
+		ping := make([]byte, 4+25)
+		_, err := io.ReadFull(w.peer, ping)
+		require.NoError(t, err)
+		require.Equal(t, "\x01\x00\x00\x19cloverleaf cloverleaf clo", string(ping))
+		w.host.send(w.pid, &closeConn{})
+		start := time.Now()
+		rest, err := io.ReadAll(w.peer)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		require.Equal(t, 7*time.Second, time.Since(start))
+		<-w.owner.gone
 	})
 }
 
@@ -282,7 +303,7 @@ func TestTransportCloseWithChattyPeer(t *testing.T) {
 		w.host.send(w.pid, &closeConn{})
 		start := time.Now()
 		<-w.owner.gone
-		require.Equal(t, closeWait, time.Since(start))
+		require.Equal(t, transport.DefaultCloseTimeout, time.Since(start))
 		chatter.Wait()
 	})
 }
@@ -297,7 +318,7 @@ func TestTransportCloseWithStalledPeer(t *testing.T) {
 		w.host.send(w.pid, &closeConn{})
 		start := time.Now()
 		<-w.owner.gone
-		require.LessOrEqual(t, time.Since(start), 5*time.Second+closeWait)
+		require.LessOrEqual(t, time.Since(start), 5*time.Second+transport.DefaultCloseTimeout)
 		synctest.Wait()
 		require.Zero(t, w.out.queued.Load())
 		require.Equal(t, 1, w.owner.losses)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
@@ -23,7 +24,7 @@ type ClientConfig struct {
 	// others never. With an Endpoint the host serves TLS and HTTP only, and a port is
 	// not needed.
 	URL string
-	// Endpoint, if not nil, is where to connect instead of the URL's host.
+	// Endpoint, if not nil, is where to connect instead of what the URL says, and how.
 	Endpoint *Endpoint
 	// Serializers are offered in this order; nil is protocol.Serializers. A RawSocket
 	// handshake offers one at a time, so each refusal costs a connection.
@@ -41,13 +42,17 @@ type ClientConfig struct {
 	Proxy *url.URL
 }
 
-// Endpoint is a place to connect to.
+// Endpoint is a place to connect to. What is left out is as the URL says.
 type Endpoint struct {
-	Type string // "tcp", "tcp4", "tcp6" or "unix"
+	// Type is "tcp", "tcp4", "tcp6" or "unix". Default "unix" with a Path, else "tcp".
+	Type string
 	Host string // tcp
 	Port int    // tcp
 	Path string // unix: the socket
 	TLS  *bool  // must agree with the URL's scheme; nil is what that says
+	// Timeout bounds the time until there is a connection: TCP, a proxy's tunnel and TLS. Default
+	// Options.HandshakeTimeout, which bounds that and the handshake behind it.
+	Timeout time.Duration
 }
 
 // target is what a valid ClientConfig comes to.
@@ -70,7 +75,7 @@ func (c ClientConfig) Validate() error {
 
 func (c ClientConfig) resolve() (*target, error) {
 	t, err := parseURL(c.URL, c.Endpoint != nil)
-	errs := []error{err, validateSerializers(c.Serializers), c.Options.Validate(), c.Endpoint.validate()}
+	errs := []error{err, validateSerializers(c.Serializers), c.Options.Validate()}
 	if t != nil {
 		errs = append(errs, c.agree(t)...)
 	}
@@ -91,10 +96,7 @@ func (c ClientConfig) resolve() (*target, error) {
 // agree checks what depends on the URL and completes the target.
 func (c ClientConfig) agree(t *target) (errs []error) {
 	if e := c.Endpoint; e != nil {
-		t.network, t.addr = e.Type, net.JoinHostPort(e.Host, strconv.Itoa(e.Port))
-		if e.Type == "unix" {
-			t.addr = e.Path
-		}
+		errs = append(errs, e.locate(t)...)
 		if e.TLS != nil && *e.TLS != t.secure {
 			errs = append(errs, fmt.Errorf("endpoint.tls: %v contradicts the url's scheme %s", *e.TLS, t.url.Scheme))
 		}
@@ -129,22 +131,21 @@ func reservedHeader(key string) bool {
 	}
 }
 
-func (e *Endpoint) validate() error {
-	if e == nil {
-		return nil
+// locate completes the target.
+func (e *Endpoint) locate(t *target) (errs []error) {
+	if e.Timeout < 0 {
+		errs = append(errs, fmt.Errorf("endpoint.timeout: %v is negative", e.Timeout))
 	}
-	var errs []error
-	switch e.Type {
+	network := e.Type
+	switch {
+	case network == "" && e.Path != "":
+		network = "unix"
+	case network == "":
+		network = "tcp"
+	}
+	switch network {
 	case "tcp", "tcp4", "tcp6":
-		if e.Host == "" {
-			errs = append(errs, errors.New("endpoint.host: missing"))
-		}
-		if e.Port < 1 || e.Port > 65535 {
-			errs = append(errs, fmt.Errorf("endpoint.port: %d is not in 1..65535", e.Port))
-		}
-		if e.Path != "" {
-			errs = append(errs, fmt.Errorf("endpoint.path: not for type %s", e.Type))
-		}
+		errs = append(errs, e.locateTCP(t)...)
 	case "unix":
 		if e.Path == "" {
 			errs = append(errs, errors.New("endpoint.path: missing"))
@@ -155,10 +156,39 @@ func (e *Endpoint) validate() error {
 		if e.Port != 0 {
 			errs = append(errs, errors.New("endpoint.port: not for type unix"))
 		}
+		t.addr = e.Path
 	default:
 		errs = append(errs, fmt.Errorf("endpoint.type: %q is none of tcp, tcp4, tcp6, unix", e.Type))
 	}
-	return errors.Join(errs...)
+	t.network = network
+	return errs
+}
+
+func (e *Endpoint) locateTCP(t *target) (errs []error) {
+	host, port, err := net.SplitHostPort(t.addr)
+	if err != nil { // no port
+		host, port = t.host, ""
+	}
+	if e.Host != "" {
+		host = e.Host
+	}
+	if e.Port != 0 {
+		port = strconv.Itoa(e.Port)
+	}
+	if host == "" {
+		errs = append(errs, errors.New("endpoint.host: missing"))
+	}
+	switch {
+	case port == "":
+		errs = append(errs, errors.New("endpoint.port: missing"))
+	case e.Port < 0 || e.Port > 65535: // that of the URL was checked
+		errs = append(errs, fmt.Errorf("endpoint.port: %d is not in 1..65535", e.Port))
+	}
+	if e.Path != "" {
+		errs = append(errs, fmt.Errorf("endpoint.path: not for type %s", e.Type))
+	}
+	t.addr = net.JoinHostPort(host, port)
+	return errs
 }
 
 // parseURL reads the URL of a peer. With an endpoint it need not name a place.

@@ -97,8 +97,26 @@ func interruptible(ctx context.Context, nc net.Conn) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 }
 
-// connect opens the connection: through the proxy if there is one, with TLS on top.
+// connect opens the connection, in the time of the endpoint if that has one.
 func (d *dialer) connect(ctx context.Context) (net.Conn, error) {
+	e := d.cfg.Endpoint
+	if e == nil || e.Timeout == 0 {
+		return d.connectNow(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, e.Timeout, fmt.Errorf("no connection within %v: %w", e.Timeout, context.DeadlineExceeded))
+	defer cancel()
+	nc, err := d.connectNow(ctx)
+	if ctx.Err() == nil {
+		return nc, err
+	}
+	if nc != nil {
+		_ = nc.Close() // it came too late, and may have been interrupted
+	}
+	return nil, context.Cause(ctx)
+}
+
+// connectNow opens the connection: through the proxy if there is one, with TLS on top.
+func (d *dialer) connectNow(ctx context.Context) (net.Conn, error) {
 	dial := d.cfg.DialContext
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -74,6 +75,35 @@ func TestTLS(t *testing.T) {
 		plain := strings.Replace(target, "ss://", "s://", 1) // without TLS
 		_, err = Dial(t.Context(), ClientConfig{URL: plain, Options: Options{HandshakeTimeout: 100 * time.Millisecond}})
 		require.Error(t, err)
+	}
+}
+
+// TestEndpointTimeout: the time to connect is bounded for itself.
+func TestEndpointTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := Dial(t.Context(), ClientConfig{
+			URL: "ws://h", Endpoint: &Endpoint{Timeout: 3 * time.Second},
+			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				require.Equal(t, "tcp h:80", network+" "+addr)
+				<-ctx.Done()
+				return nil, ctx.Err()
+			},
+		})
+		require.EqualError(t, err, "transport: dial ws://h: no connection within 3s: context deadline exceeded")
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, 3*time.Second, time.Since(start))
+	})
+}
+
+// TestEndpointWithoutPlace: an endpoint may say how to connect, and leave where to the URL.
+func TestEndpointWithoutPlace(t *testing.T) {
+	t.Parallel()
+	srv := serve(t, "127.0.0.1:0", ServerConfig{})
+	for _, kind := range []Kind{RawSocket, WebSocket} {
+		c := dial(t, ClientConfig{URL: srv.url(kind), Endpoint: &Endpoint{Type: "tcp4", Timeout: time.Minute}})
+		exchange(t, c, srv.accept(t))
 	}
 }
 
@@ -275,8 +305,14 @@ func TestClientConfigValidate(t *testing.T) {
 		{ClientConfig{URL: "rss+unix:///p"}, "url: scheme"},
 		{ClientConfig{URL: "rs://h", Endpoint: tcp(Endpoint{Type: "tcp", Host: "h", Port: 1})}, ""},
 		{ClientConfig{URL: "rs+unix:///p", Endpoint: tcp(Endpoint{Type: "unix", Path: "/p"})}, "url: scheme rs+unix contradicts endpoint"},
-		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{})}, "endpoint.type: \"\""},
-		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{Type: "tcp", Path: "/p"})}, "endpoint.host: missing\nendpoint.port: 0 is not in 1..65535\nendpoint.path: not for type tcp"},
+		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{})}, ""},
+		{ClientConfig{URL: "rs://h:1", Endpoint: tcp(Endpoint{Type: "tcp6"})}, ""},
+		{ClientConfig{URL: "rs://localhost", Endpoint: tcp(Endpoint{Path: "/p"})}, ""},
+		{ClientConfig{URL: "rs://", Endpoint: tcp(Endpoint{})}, "endpoint.host: missing\nendpoint.port: missing"},
+		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{Type: "sctp"})}, `endpoint.type: "sctp" is none of tcp, tcp4, tcp6, unix`},
+		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{Type: "tcp", Port: 99999, Path: "/p"})}, "endpoint.port: 99999 is not in 1..65535\nendpoint.path: not for type tcp"},
+		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{Timeout: -1})}, "endpoint.timeout: -1ns is negative"},
+		{ClientConfig{URL: "ws://h", Options: Options{PingSize: 126, CloseTimeout: -1}}, "options.pingSize: 126 is not in 1..125\noptions.closeTimeout: -1ns is negative"},
 		{ClientConfig{URL: "ws://h", Endpoint: tcp(Endpoint{Type: "unix", Host: "h", Port: 1})}, "endpoint.path: missing\nendpoint.host: not for type unix\nendpoint.port: not for type unix"},
 		{ClientConfig{URL: "rss://h:1", Endpoint: tcp(Endpoint{Type: "tcp6", Host: "h", Port: 1, TLS: &no})}, "endpoint.tls: false contradicts the url's scheme rss"},
 		{ClientConfig{URL: "ws://h:1", Endpoint: tcp(Endpoint{Type: "tcp", Host: "h", Port: 1, TLS: &yes})}, "endpoint.tls: true contradicts the url's scheme ws"},

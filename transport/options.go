@@ -13,6 +13,9 @@ const (
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultPingInterval     = 30 * time.Second
 	DefaultPingTimeout      = 10 * time.Second
+	DefaultPingSize         = 12
+	MaxPingSize             = 125 // of a control frame: RFC 6455, section 5.5
+	DefaultCloseTimeout     = time.Second
 )
 
 // Options are the settings that clients and servers share. The zero value means the
@@ -31,6 +34,12 @@ type Options struct {
 	// PingTimeout is how long the owner of the connection waits for any sign of life
 	// after a ping. Default 10 s. This package only carries it.
 	PingTimeout time.Duration
+	// PingSize is how many octets a ping carries, up to 125. Default 12. This package only
+	// carries it.
+	PingSize int
+	// CloseTimeout is how long the owner of the connection waits for the peer to close it, once
+	// everything is written. Default 1 s. This package only carries it.
+	CloseTimeout time.Duration
 }
 
 // WithDefaults returns o with every zero field set to its default.
@@ -47,6 +56,12 @@ func (o Options) WithDefaults() Options {
 	if o.PingTimeout == 0 {
 		o.PingTimeout = DefaultPingTimeout
 	}
+	if o.PingSize == 0 {
+		o.PingSize = DefaultPingSize
+	}
+	if o.CloseTimeout == 0 {
+		o.CloseTimeout = DefaultCloseTimeout
+	}
 	return o
 }
 
@@ -62,6 +77,12 @@ func (o Options) Validate() error {
 	}
 	if o.PingTimeout < 0 {
 		errs = append(errs, fmt.Errorf("options.pingTimeout: %v is negative", o.PingTimeout))
+	}
+	if o.PingSize < 0 || o.PingSize > MaxPingSize {
+		errs = append(errs, fmt.Errorf("options.pingSize: %d is not in 1..%d", o.PingSize, MaxPingSize))
+	}
+	if o.CloseTimeout < 0 {
+		errs = append(errs, fmt.Errorf("options.closeTimeout: %v is negative", o.CloseTimeout))
 	}
 	return errors.Join(errs...)
 }
