@@ -91,22 +91,33 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 // Listen accepts WebSocket, RawSocket and plain HTTP connections on addr, "host:port" or
 // "unix:path", until the router is closed. ctx bounds the call, not the listener.
 func (r *Router) Listen(ctx context.Context, addr string) (*transport.Listener, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed {
-		return nil, fmt.Errorf("cloverleaf: listen on %s: %w", addr, actors.ErrRouterClosed)
-	}
 	l, err := transport.Listen(ctx, addr, r.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("cloverleaf: %w", err)
 	}
+	if err := r.Serve(l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Serve accepts the connections of a listener that was made by transport.Listen with settings of
+// its own, until the router is closed. It does not wait, and the router closes the listener, also
+// if it returns an error because the router is closed already.
+func (r *Router) Serve(l *transport.Listener) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		_ = l.Close()
+		return fmt.Errorf("cloverleaf: listen on %s: %w", l.Addr(), actors.ErrRouterClosed)
+	}
 	r.listeners = append(r.listeners, l)
 	r.serving.Go(func() {
 		if err := l.Serve(r.router.Accept); err != nil && !errors.Is(err, net.ErrClosed) {
-			r.host.Logger().Error("listener failed", "addr", addr, "reason", err)
+			r.host.Logger().Error("listener failed", "addr", l.Addr().String(), "reason", err)
 		}
 	})
-	return l, nil
+	return nil
 }
 
 // Handler returns an http.Handler that upgrades requests to WebSocket connections of

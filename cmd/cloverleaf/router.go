@@ -30,6 +30,7 @@ type routerFlags struct {
 	slow           actors.SlowConsumerPolicy
 	verbose        bool
 	shutdown       time.Duration
+	demo           demoFlags
 }
 
 func (f *routerFlags) define(set *flag.FlagSet) {
@@ -38,6 +39,7 @@ func (f *routerFlags) define(set *flag.FlagSet) {
 	set.Func("slow-consumers", "`POLICY` what becomes of events that a client does not read: disconnect, drop-oldest or drop-newest (default disconnect)", f.setSlow)
 	set.BoolVar(&f.verbose, "verbose", false, "log sessions and connections to stderr")
 	set.DurationVar(&f.shutdown, "shutdown-timeout", 5*time.Second, "`DURATION` how long clients may take to leave at the end (default 5s)")
+	f.demo.define(set)
 }
 
 func routerCommand() *command {
@@ -64,6 +66,10 @@ func parseRouterFlags(args []string, stderr io.Writer) (routerFlags, error) {
 	if set.NArg() > 0 {
 		err := fmt.Errorf("cloverleaf router: unexpected argument %q", set.Arg(0))
 		say(stderr, err.Error()+"\n")
+		return f, err
+	}
+	if err := f.demo.check(f.listen, f.realms); err != nil {
+		say(stderr, "cloverleaf router: "+err.Error()+"\n")
 		return f, err
 	}
 	if len(f.listen) == 0 {
@@ -101,20 +107,20 @@ func runRouter(ctx context.Context, args []string, stdout, stderr io.Writer) int
 }
 
 func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) error {
-	level := slog.LevelWarn
-	if flags.verbose {
-		level = slog.LevelDebug
-	}
-	cfg := cloverleaf.RouterConfig{Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
-	for _, name := range flags.realms {
-		cfg.Realms = append(cfg.Realms, cloverleaf.RealmConfig{Name: name, SlowConsumers: flags.slow})
+	cfg, err := flags.config(stderr)
+	if err != nil {
+		return err
 	}
 	r, err := cloverleaf.NewRouter(cfg)
 	if err != nil {
 		return err
 	}
 	go tendMemory(ctx, time.Second)
-	err = listen(ctx, r, flags.listen, stdout)
+	if flags.demo.on {
+		err = serveDemo(ctx, r, flags.demo, flags.listen, stdout)
+	} else {
+		err = listen(ctx, r, flags.listen, stdout)
+	}
 	if err == nil {
 		<-ctx.Done()
 	}
@@ -124,6 +130,27 @@ func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) err
 		err = errors.Join(err, closing) // clients that did not leave in time were cut: no failure
 	}
 	return err
+}
+
+// config returns the configuration of the router.
+func (f *routerFlags) config(stderr io.Writer) (cloverleaf.RouterConfig, error) {
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelDebug
+	}
+	cfg := cloverleaf.RouterConfig{Logger: slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))}
+	for _, name := range f.realms {
+		cfg.Realms = append(cfg.Realms, cloverleaf.RealmConfig{Name: name})
+	}
+	if f.demo.on {
+		if err := demoConfig(&cfg); err != nil {
+			return cfg, err
+		}
+	}
+	for i := range cfg.Realms {
+		cfg.Realms[i].SlowConsumers = f.slow
+	}
+	return cfg, nil
 }
 
 func listen(ctx context.Context, r *cloverleaf.Router, addrs []string, stdout io.Writer) error {

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/cloverleaf-wamp/cloverleaf"
+	"github.com/cloverleaf-wamp/cloverleaf/transport"
+)
+
+const (
+	demoRealm = "crossbardemo"
+	demoTLS   = "127.0.0.1:8083"
+	// demoAuthPath is where clients authenticate; the usual path is for anonymous clients.
+	demoAuthPath = "/auth_ws"
+)
+
+// demoFlags are the flags of the demonstration router: one that offers what the examples of
+// Autobahn|Python expect of the router beside them.
+type demoFlags struct {
+	on   bool
+	tls  string
+	cert string
+}
+
+func (f *demoFlags) define(set *flag.FlagSet) {
+	set.BoolVar(&f.on, "demo", false, "be the router that the examples of Autobahn|Python expect: insecure, with users whose secrets everybody knows, and for clients of this machine only")
+	set.StringVar(&f.tls, "demo-tls", "", "`ADDR` with --demo: address to listen on with TLS (default "+demoTLS+")")
+	set.StringVar(&f.cert, "demo-cert", "", "`FILE` with --demo: where to write the certificate, which is made anew at every start")
+}
+
+// check completes the flags; listen and realms are those of --listen and --realm.
+func (f *demoFlags) check(listen, realms list) error {
+	switch {
+	case !f.on && f.tls != "":
+		return errors.New("--demo-tls goes with --demo only")
+	case !f.on && f.cert != "":
+		return errors.New("--demo-cert goes with --demo only")
+	case !f.on:
+		return nil
+	case len(realms) > 0:
+		return errors.New("--realm: --demo has realms of its own")
+	}
+	if f.tls == "" {
+		f.tls = demoTLS
+	}
+	for _, addr := range listen {
+		if !isLoopback(addr) {
+			return fmt.Errorf("--listen: %s: --demo is insecure and listens on loopback addresses and unix sockets only", addr)
+		}
+	}
+	if strings.HasPrefix(f.tls, "unix:") || !isLoopback(f.tls) {
+		return fmt.Errorf("--demo-tls: %s: --demo is insecure and listens on loopback addresses only", f.tls)
+	}
+	return nil
+}
+
+// isLoopback tells whether only programs of this machine can reach the address.
+func isLoopback(addr string) bool {
+	if strings.HasPrefix(addr, "unix:") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && isLoopbackHost(host)
+}
+
+func isLoopbackHost(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
+
+// demoConfig makes a configuration that of the demonstration router.
+func demoConfig(cfg *cloverleaf.RouterConfig) error {
+	methods, err := demoAuthenticators()
+	if err != nil {
+		return err
+	}
+	cfg.Realms = []cloverleaf.RealmConfig{{Name: demoRealm, Authenticators: methods}, {Name: "realm1"}}
+	cfg.Transport.CheckOrigin = loopbackOrigin
+	return nil
+}
+
+// loopbackOrigin admits the pages of all servers on this machine, so that one can try one's own, and
+// no others: a page of the internet must not be able to use the demonstration.
+func loopbackOrigin(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && isLoopbackHost(u.Hostname())
+}
+
+// demo is a running demonstration.
+type demo struct {
+	auth      http.Handler // upgrades connections whose clients authenticate
+	listeners []*transport.Listener
+	page      []byte // complete before anything is served
+}
+
+// serveDemo opens the listeners, serves them and says what there is.
+func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen list, stdout io.Writer) (err error) {
+	cert, err := newDemoCertificate(time.Now())
+	if err != nil {
+		return err
+	}
+	if f.cert != "" {
+		if err := writeCertificate(f.cert, cert); err != nil {
+			return err
+		}
+	}
+	d := &demo{auth: r.Handler()}
+	offer := newDemoOffer(f.cert, cert)
+	for _, addr := range listen {
+		err = errors.Join(err, d.open(ctx, addr, nil))
+	}
+	err = errors.Join(err, d.open(ctx, f.tls, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
+	for _, l := range d.listeners {
+		offer.add(l.URLs())
+	}
+	if err == nil {
+		d.page, err = offer.page()
+	}
+	for _, l := range d.listeners {
+		if err != nil {
+			_ = l.Close()
+			continue
+		}
+		say(stdout, "listening on "+strings.Join(l.URLs(), " ")+"\n")
+		err = r.Serve(l)
+	}
+	if err != nil {
+		return err
+	}
+	return offer.banner(stdout)
+}
+
+func (d *demo) open(ctx context.Context, addr string, secure *tls.Config) error {
+	l, err := transport.Listen(ctx, addr, transport.ServerConfig{TLS: secure, HTTP: d, CheckOrigin: loopbackOrigin})
+	if err == nil {
+		d.listeners = append(d.listeners, l)
+	}
+	return err
+}
+
+// ServeHTTP serves everything but the usual WebSocket path.
+func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == demoAuthPath:
+		d.auth.ServeHTTP(w, r)
+	case r.URL.Path != "/":
+		http.NotFound(w, r)
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "there is only something to read", http.StatusMethodNotAllowed)
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		_, _ = w.Write(d.page) // a client that is gone gets no page
+	}
+}
