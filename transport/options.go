@@ -32,7 +32,8 @@ type Options struct {
 	// 30 s; negative is never. This package only carries it.
 	PingInterval time.Duration
 	// PingTimeout is how long the owner of the connection waits for any sign of life
-	// after a ping. Default 10 s. This package only carries it.
+	// after a ping. Default 10 s. This package only carries it. A ping is sent after an interval
+	// without a sign of life, so a peer that has gone is noticed within two intervals and this.
 	PingTimeout time.Duration
 	// PingSize is how many octets a ping carries, up to 125. Default 12. This package only
 	// carries it.
