@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,6 +47,11 @@ type RealmConfig struct {
 	// Authenticators are the accepted authentication methods; none admits anonymous
 	// clients only.
 	Authenticators []router.Authenticator
+	// Paths are the accepted methods for clients that come by these WebSocket paths, such as
+	// "/auth_ws", instead of Authenticators; an empty list admits anonymous clients only.
+	// Listeners serve the paths beside those of RouterConfig.Transport. Who comes by another
+	// path, or by RawSocket, has to do with Authenticators.
+	Paths map[string][]router.Authenticator
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default actors.SlowDisconnect.
 	SlowConsumers actors.SlowConsumerPolicy
@@ -72,7 +79,7 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 	host := actors.NewHost(actors.HostConfig{System: cfg.System, Logger: cfg.Logger})
 	realms := make([]actors.RealmConfig, len(cfg.Realms))
 	for i, r := range cfg.Realms {
-		realms[i] = actors.RealmConfig{Name: protocol.URI(r.Name), Authenticators: r.Authenticators, SlowConsumers: r.SlowConsumers}
+		realms[i] = actors.RealmConfig{Name: protocol.URI(r.Name), Authenticators: r.Authenticators, Paths: r.Paths, SlowConsumers: r.SlowConsumers}
 	}
 	inner, err := actors.NewRouter(host, actors.RouterConfig{
 		Realms: realms, Session: cfg.Session, Options: cfg.Transport.Options,
@@ -84,6 +91,10 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 	}
 	if cfg.Transport.Logger == nil {
 		cfg.Transport.Logger = host.Logger()
+	}
+	cfg.Transport.WebSocketPaths = slices.Clone(cfg.Transport.WebSocketPaths)
+	for _, r := range cfg.Realms {
+		cfg.Transport.WebSocketPaths = slices.AppendSeq(cfg.Transport.WebSocketPaths, maps.Keys(r.Paths))
 	}
 	return &Router{host: host, router: inner, cfg: cfg.Transport}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/actors"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/router"
+	"github.com/cloverleaf-wamp/cloverleaf/session"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
@@ -42,6 +43,8 @@ func TestRouterConfigErrors(t *testing.T) {
 		"is there twice":          {Realms: []cloverleaf.RealmConfig{{Name: "x"}, {Name: "x"}}},
 		"slowConsumers":           {Realms: []cloverleaf.RealmConfig{{Name: "x", SlowConsumers: "maybe"}}},
 		"webSocketPath":           {Transport: transport.ServerConfig{WebSocketPath: "ws"}},
+		"webSocketPaths[0]":       {Transport: transport.ServerConfig{WebSocketPaths: []string{"ws"}}},
+		"paths: \"ws\"":           {Realms: []cloverleaf.RealmConfig{{Name: "x", Paths: map[string][]router.Authenticator{"ws": nil}}}},
 		"maxMessageSize":          {Transport: transport.ServerConfig{Options: transport.Options{MaxMessageSize: 3}}},
 		"HardMark is below":       {Limits: actors.Limits{HighMark: 10, HardMark: 5}},
 		"goodbyeTimeout":          {GoodbyeTimeout: -time.Second},
@@ -135,4 +138,49 @@ func TestRouterTransportAs(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"billing", "backend", "local"}, []string{s.Details().AuthID, s.Details().AuthRole, s.Details().AuthMethod})
 	require.NoError(t, c.Stop(t.Context()))
+}
+
+// One port, and one realm, with other methods on other paths.
+func TestRouterPaths(t *testing.T) {
+	t.Parallel()
+	tickets := router.Tickets{"joe": {Ticket: "t1cket", Role: "user"}}
+	r := startRouter(t, cloverleaf.RouterConfig{
+		Realms: []cloverleaf.RealmConfig{
+			{Name: "open", Paths: map[string][]router.Authenticator{"/auth_ws": {tickets}}},
+			{Name: "closed", Authenticators: []router.Authenticator{tickets}, Paths: map[string][]router.Authenticator{"/guests": {}}},
+		},
+		Transport: transport.ServerConfig{WebSocketPaths: []string{"/more"}},
+	})
+	l, err := r.Listen(t.Context(), "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	const refused = "refused"
+	for _, tt := range []struct{ realm, url, anonymous, ticket string }{
+		{"open", "ws://" + addr + "/ws", "anonymous", refused},
+		{"open", "ws://" + addr + "/more", "anonymous", refused},
+		{"open", "ws://" + addr + "/guests", "anonymous", refused},
+		{"open", "rs://" + addr, "anonymous", refused},
+		{"open", "ws://" + addr + "/auth_ws", refused, "ticket"},
+		{"closed", "ws://" + addr + "/ws", refused, "ticket"},
+		{"closed", "ws://" + addr + "/auth_ws", refused, "ticket"},
+		{"closed", "ws://" + addr + "/guests", "anonymous", refused},
+		{"closed", "rs://" + addr, refused, "ticket"},
+	} {
+		for want, methods := range map[string][]session.Authenticator{tt.anonymous: nil, tt.ticket: {session.Ticket("joe", "t1cket")}} {
+			got := refused
+			c := newComponent(t, cloverleaf.Config{
+				Realm: tt.realm, Transports: cloverleaf.URLs(tt.url), Auth: methods,
+				Main: func(_ context.Context, s *session.Session) error {
+					got = s.Details().AuthMethod
+					return nil
+				},
+			})
+			err := cloverleaf.Run(t.Context(), c)
+			require.Equal(t, want, got, "%+v: %v", tt, err)
+		}
+	}
+	resp, err := http.Get("http://" + addr + "/nowhere") //nolint:noctx // loopback
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"log/slog"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -25,6 +26,7 @@ type (
 type realmRef struct {
 	name      protocol.URI
 	admission router.Admission
+	paths     map[string][]router.Authenticator
 	slow      SlowConsumerPolicy
 	pid       *actor.PID
 	snapshot  atomic.Pointer[router.Snapshot]
@@ -40,7 +42,7 @@ type realmActor struct {
 
 // newRealmRef starts the realm's actor.
 func newRealmRef(h *Host, c RealmConfig, pidName string, a router.Admission) (*realmRef, error) {
-	ref := &realmRef{name: c.Name, admission: a, slow: c.SlowConsumers}
+	ref := &realmRef{name: c.Name, admission: a, paths: maps.Clone(c.Paths), slow: c.SlowConsumers}
 	realm := router.NewRealm()
 	snapshot, _ := realm.Commit()
 	ref.snapshot.Store(snapshot)

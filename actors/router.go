@@ -6,7 +6,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +43,9 @@ type RealmConfig struct {
 	Name protocol.URI
 	// Authenticators are the accepted methods; none admits anonymous clients only.
 	Authenticators []router.Authenticator
+	// Paths are the accepted methods by the path of the WebSocket request, instead of
+	// Authenticators. An empty list admits anonymous clients only.
+	Paths map[string][]router.Authenticator
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default SlowDisconnect.
 	SlowConsumers SlowConsumerPolicy
@@ -97,6 +103,11 @@ func (c RouterConfig) validate() error {
 			errs = append(errs, fmt.Errorf("realms: %q is not a valid URI", r.Name))
 		case seen[r.Name]:
 			errs = append(errs, fmt.Errorf("realms: %q is there twice", r.Name))
+		}
+		for _, path := range slices.Sorted(maps.Keys(r.Paths)) {
+			if !strings.HasPrefix(path, "/") {
+				errs = append(errs, fmt.Errorf("realms: %q: paths: %q does not start with a slash", r.Name, path))
+			}
 		}
 		if !r.SlowConsumers.valid() {
 			errs = append(errs, fmt.Errorf("realms: %q: slowConsumers: %q is none of disconnect, drop-oldest, drop-newest", r.Name, string(r.SlowConsumers)))
@@ -341,12 +352,17 @@ func (r *Router) wait(ctx context.Context) error {
 	return fmt.Errorf("actors: router: close: %w", context.Cause(ctx))
 }
 
-func (r *Router) admit(realm protocol.URI) (router.Admission, bool) {
+// admit returns the rules of joining a realm by a path of WebSocket, "" for other ways.
+func (r *Router) admit(realm protocol.URI, path string) (router.Admission, bool) {
 	ref := r.realms[realm]
 	if ref == nil {
 		return router.Admission{}, false
 	}
-	return ref.admission, true
+	rules := ref.admission
+	if methods, ok := ref.paths[path]; ok {
+		rules.Authenticators = methods
+	}
+	return rules, true
 }
 
 func (r *Router) realm(name protocol.URI) *realmRef { return r.realms[name] }

@@ -191,12 +191,13 @@ func (s *routerSession) stop() {
 
 // newHandshake waits for a HELLO, but not for ever.
 func (s *routerSession) newHandshake() {
-	serializer := protocol.MessagePack
+	serializer, path := protocol.MessagePack, ""
 	if s.conn != nil {
-		serializer = s.conn.Serializer()
+		serializer, path = s.conn.Serializer(), s.conn.Details().Path
 	}
 	s.handshake = &router.Handshake{
-		Admit: s.router.admit, NewID: s.router.reserveID, Serializer: serializer, Bind: routerBinder(s.conn), Now: time.Now,
+		Admit: func(realm protocol.URI) (router.Admission, bool) { return s.router.admit(realm, path) },
+		NewID: s.router.reserveID, Serializer: serializer, Bind: routerBinder(s.conn), Now: time.Now,
 		As: s.as, Internal: s.internal,
 	}
 	s.startDeadline(s.router.cfg.Options.HandshakeTimeout)

@@ -42,6 +42,9 @@ type ServerConfig struct {
 	Serializers []protocol.Serializer
 	// WebSocketPath is the path of the WAMP endpoint. Default "/ws".
 	WebSocketPath string
+	// WebSocketPaths are further paths of the WAMP endpoint, on which it is the same. A
+	// router tells clients apart by them: see Details.Path.
+	WebSocketPaths []string
 	// HTTP serves every other path; nil answers 404.
 	HTTP http.Handler
 	// CheckOrigin reports whether a browser page of the request's Origin may connect;
@@ -60,6 +63,11 @@ func (c ServerConfig) Validate() error {
 	errs := []error{c.Options.Validate(), validateSerializers(c.Serializers)}
 	if c.WebSocketPath != "" && !strings.HasPrefix(c.WebSocketPath, "/") {
 		errs = append(errs, fmt.Errorf("webSocketPath: %q does not start with a slash", c.WebSocketPath))
+	}
+	for i, p := range c.WebSocketPaths {
+		if !strings.HasPrefix(p, "/") {
+			errs = append(errs, fmt.Errorf("webSocketPaths[%d]: %q does not start with a slash", i, p))
+		}
 	}
 	if c.MaxConnections < 0 {
 		errs = append(errs, fmt.Errorf("maxConnections: %d is negative", c.MaxConnections))
@@ -82,6 +90,7 @@ func (c ServerConfig) withDefaults() ServerConfig {
 	if c.WebSocketPath == "" {
 		c.WebSocketPath = "/ws"
 	}
+	c.WebSocketPaths = slices.Clone(c.WebSocketPaths)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

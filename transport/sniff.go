@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -117,7 +118,7 @@ func (l *Listener) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		s.headerRead()
 	}
 	switch {
-	case r.URL.Path == l.cfg.WebSocketPath:
+	case r.URL.Path == l.cfg.WebSocketPath, slices.Contains(l.cfg.WebSocketPaths, r.URL.Path):
 		l.upgrade.ServeHTTP(w, r)
 	case l.cfg.HTTP != nil:
 		l.cfg.HTTP.ServeHTTP(w, r)

@@ -19,7 +19,7 @@ import (
 // WebSocketHandler returns a handler that upgrades every request to a WAMP connection
 // and calls accept with it on a goroutine of its own; accept owns the connection. The
 // handler itself returns after the upgrade and nothing of net/http stays referenced.
-// It ignores cfg.TLS, cfg.WebSocketPath and cfg.HTTP: those belong to the server that
+// It ignores cfg.TLS, the paths and cfg.HTTP: those belong to the server that
 // runs the handler, and so does the deadline for reading the request.
 //
 // It answers 426 to a request that is no upgrade, 400 if no offered subprotocol is
