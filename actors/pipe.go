@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"maps"
+	"sync"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -18,6 +19,10 @@ import (
 // The other end's receiver runs within Send, so the counts are true as soon as flush
 // returns. An end that does not take part, such as a program that uses a PipeEnd itself,
 // sees messages without these offers.
+//
+// Where both ends take part, memory goes back to where it came from: the list of a batch
+// to its sender, and the INVOCATIONs and RESULTs of a router, once the client has handled
+// them, to a pool.
 type pipeOutlet struct {
 	host  *Host
 	owner *actor.PID // session actor: gets *inbound, and *linkLost at the end
@@ -25,8 +30,15 @@ type pipeOutlet struct {
 	in    *inflow  // of this end
 	flow  *outflow // of this end; its pipe field is the inflow of the other one
 	hard  int64    // what an end that does not take part may send ahead; 0 is no limit
+	owned bool     // what is sent may be kept: it is not scratch space
 	msgs  []protocol.Message
 	size  int // of msgs, counted in flow
+}
+
+// flowOffer is what the ends of a pipe pass each other.
+type flowOffer struct {
+	in  *inflow
+	end *transport.PipeEnd // of the sender: offers that came by way of somebody else do not count
 }
 
 // errPipeOverrun is why a pipe is closed whose other end sends without looking.
@@ -39,13 +51,14 @@ func newPipeOutlet(h *Host, owner *actor.PID, p *transport.PipeEnd, in *inflow, 
 // attach begins to receive.
 func (o *pipeOutlet) attach() {
 	host, owner, in, flow, pipe, hard := o.host, o.owner, o.in, o.flow, o.pipe, o.hard
+	accept := o.acceptFlow
 	o.pipe.OnClose(func(err error) { host.send(owner, &linkLost{err: err}) })
 	o.pipe.Receive(func(msgs []protocol.Message) {
 		b := inbounds.Get().(*inbound)
-		b.msgs, b.flow = msgs, in
-		for i, m := range msgs {
+		b.flow = in
+		for _, m := range msgs {
 			b.size += messageSize(m)
-			msgs[i] = acceptFlow(m, flow)
+			b.msgs = append(b.msgs, accept(m))
 		}
 		in.take(b.size)
 		host.send(owner, b)
@@ -56,7 +69,10 @@ func (o *pipeOutlet) attach() {
 }
 
 func (o *pipeOutlet) send(m protocol.Message) error {
-	m = o.offerFlow(ownMessage(m))
+	if !o.owned {
+		m = ownMessage(m)
+	}
+	m = o.offerFlow(m)
 	n := messageSize(m)
 	o.msgs = append(o.msgs, m)
 	o.size += n
@@ -68,10 +84,15 @@ func (o *pipeOutlet) flush() {
 	if len(o.msgs) == 0 {
 		return
 	}
+	const keep = 1024
 	msgs, size := o.msgs, o.size
 	o.msgs, o.size = nil, 0
 	_ = o.pipe.Send(msgs) // a closed pipe is reported by its OnClose
 	o.flow.queued.Add(-int64(size))
+	if o.flow.pipe.Load() != nil && cap(msgs) <= keep { // the other end copies the list
+		clear(msgs)
+		o.msgs = msgs[:0]
+	}
 }
 
 func (o *pipeOutlet) close(int, string) {
@@ -88,33 +109,33 @@ func (o *pipeOutlet) offerFlow(m protocol.Message) protocol.Message {
 	switch m := m.(type) {
 	case *protocol.Hello:
 		c := *m
-		c.Details.Extra = withKey(c.Details.Extra, o.in)
+		c.Details.Extra = withKey(c.Details.Extra, &flowOffer{in: o.in, end: o.pipe})
 		return &c
 	case *protocol.Welcome:
 		if o.flow.pipe.Load() == nil {
 			return m
 		}
 		c := *m
-		c.Details.Extra = withKey(c.Details.Extra, o.in)
+		c.Details.Extra = withKey(c.Details.Extra, &flowOffer{in: o.in, end: o.pipe})
 		return &c
 	default:
 		return m
 	}
 }
 
-// acceptFlow takes the inflow of the other end out of a message.
-func acceptFlow(m protocol.Message, flow *outflow) protocol.Message {
+// acceptFlow takes the offer of the other end out of a message.
+func (o *pipeOutlet) acceptFlow(m protocol.Message) protocol.Message {
 	switch m := m.(type) {
 	case *protocol.Hello:
-		if in, ok := m.Details.Extra[flowKey].(*inflow); ok {
-			flow.pipe.Store(in)
+		if offer, ok := m.Details.Extra[flowKey].(*flowOffer); ok {
+			o.accept(offer)
 			c := *m
 			c.Details.Extra = withoutKey(c.Details.Extra)
 			return &c
 		}
 	case *protocol.Welcome:
-		if in, ok := m.Details.Extra[flowKey].(*inflow); ok {
-			flow.pipe.Store(in)
+		if offer, ok := m.Details.Extra[flowKey].(*flowOffer); ok {
+			o.accept(offer)
 			c := *m
 			c.Details.Extra = withoutKey(c.Details.Extra)
 			return &c
@@ -124,10 +145,16 @@ func acceptFlow(m protocol.Message, flow *outflow) protocol.Message {
 	return m
 }
 
-func withKey(d protocol.Dict, in *inflow) protocol.Dict {
+func (o *pipeOutlet) accept(offer *flowOffer) {
+	if o.pipe.Faces(offer.end) {
+		o.flow.pipe.Store(offer.in)
+	}
+}
+
+func withKey(d protocol.Dict, offer *flowOffer) protocol.Dict {
 	c := make(protocol.Dict, len(d)+1)
 	maps.Copy(c, d)
-	c[flowKey] = in
+	c[flowKey] = offer
 	return c
 }
 
@@ -165,16 +192,35 @@ func messageSize(m protocol.Message) int {
 	}
 }
 
-// ownMessage returns a copy of those messages that their senders build in scratch
-// space, and others as they are. Payload bytes are immutable and shared.
+var (
+	pipeInvocations = sync.Pool{New: func() any { return new(protocol.Invocation) }} //nolint:gochecknoglobals // a pool serves the whole process
+	pipeResults     = sync.Pool{New: func() any { return new(protocol.Result) }}     //nolint:gochecknoglobals // likewise
+)
+
+// recycle takes a message back that a router's end made for this one.
+func recycle(m protocol.Message) {
+	switch m := m.(type) {
+	case *protocol.Invocation:
+		*m = protocol.Invocation{}
+		pipeInvocations.Put(m)
+	case *protocol.Result:
+		*m = protocol.Result{}
+		pipeResults.Put(m)
+	}
+}
+
+// ownMessage returns a copy of those messages that a router builds in scratch space, and
+// others as they are. Payload bytes are immutable and shared.
 func ownMessage(m protocol.Message) protocol.Message {
 	switch m := m.(type) {
 	case *protocol.Invocation:
-		c := *m
-		return &c
+		c := pipeInvocations.Get().(*protocol.Invocation)
+		*c = *m
+		return c
 	case *protocol.Result:
-		c := *m
-		return &c
+		c := pipeResults.Get().(*protocol.Result)
+		*c = *m
+		return c
 	case *protocol.Error:
 		c := *m
 		return &c
@@ -182,15 +228,6 @@ func ownMessage(m protocol.Message) protocol.Message {
 		c := *m
 		return &c
 	case *protocol.Interrupt:
-		c := *m
-		return &c
-	case *protocol.Call:
-		c := *m
-		return &c
-	case *protocol.Yield:
-		c := *m
-		return &c
-	case *protocol.Publish:
 		c := *m
 		return &c
 	default:

@@ -254,6 +254,9 @@ func (s *sessionActor) receive(b *inbound) {
 			announcePings(s.c.host, c.transport, w.Details.Agent)
 		}
 		c.m.Receive(msg)
+		if c.pipe && c.flow.pipe.Load() != nil {
+			recycle(msg)
+		}
 	}
 	if b.err != nil {
 		c.m.Violation(b.err)

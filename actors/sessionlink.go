@@ -71,6 +71,7 @@ func (s *sessionActor) dialed(d *dialing) {
 	if c.pipe {
 		cfg.Serializer = d.pipe.Serializer()
 		out := newPipeOutlet(s.c.host, s.self, d.pipe, c.in, c.flow)
+		out.owned = true
 		c.out = out
 		out.attach()
 	} else {

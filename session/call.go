@@ -25,8 +25,21 @@ func (s *Session) getCall(procedure protocol.URI) *callCommand {
 	if !ok {
 		c = &callCommand{ready: make(chan struct{}, 1)}
 	}
-	c.sess, c.msg.Procedure = s, procedure
+	c.sess = s
+	if s.shared {
+		m := new(sharedCall)
+		c.msg, c.out = &m.Call, m.buf[:0]
+	} else {
+		c.msg = &c.own
+	}
+	c.msg.Procedure = procedure
 	return c
+}
+
+// sharedCall is a CALL that is handed over as it is, with the memory of a small payload.
+type sharedCall struct {
+	protocol.Call
+	buf [48]byte
 }
 
 // put takes a command back whose answer was received: nobody else refers to it.

@@ -42,11 +42,10 @@ type Invocation struct {
 	chunks       *chunkQueue // nil unless the call comes in chunks
 	inputDone    bool        // the machine's: the last chunk has come
 
-	notify        func(*Invocation)
-	answered      atomic.Bool
-	answer        protocol.YieldOptions
-	answerPayload protocol.Payload
-	failure       protocol.URI
+	notify   func(*Invocation)
+	answered atomic.Bool
+	answer   protocol.Yield
+	failure  protocol.URI
 
 	buf     [48]byte // memory of a small payload
 	out     [40]byte // memory of a small answer
@@ -156,7 +155,9 @@ func (inv *Invocation) YieldAsync(r Reply) error {
 		return inv.sess.wrap("progress", inv.procedure, err)
 	}
 	inv.sess.poster.Post(&yieldCommand{
-		inv: inv, payload: payload, options: protocol.YieldOptions{Progress: true, Passthru: r.Passthru},
+		inv: inv, msg: protocol.Yield{
+			Request: inv.request, Options: protocol.YieldOptions{Progress: true, Passthru: r.Passthru}, Payload: payload,
+		},
 	})
 	return nil
 }
@@ -181,8 +182,7 @@ func (inv *Invocation) Respond(r Reply) bool {
 	if err != nil {
 		inv.setFailure(err)
 	} else {
-		inv.answer.Passthru = r.Passthru
-		inv.answerPayload = payload
+		inv.answer.Options.Passthru, inv.answer.Payload = r.Passthru, payload
 	}
 	inv.post()
 	return true
@@ -219,7 +219,7 @@ func (inv *Invocation) setFailure(err error) {
 		e = asError(encErr)
 		payload, _ = encodeError(inv.sess.details.Serializer, e) // a text can always be encoded
 	}
-	inv.failure, inv.answerPayload = e.URI, payload
+	inv.failure, inv.answer.Payload = e.URI, payload
 }
 
 // post hands the answered invocation to the machine, as the command that it is.
@@ -236,7 +236,7 @@ func (inv *Invocation) post() {
 func (inv *Invocation) Notify(f func(inv *Invocation)) { inv.notify = f }
 
 // Size implements Command.
-func (inv *Invocation) Size() int { return small + inv.answerPayload.Size() }
+func (inv *Invocation) Size() int { return small + inv.answer.Payload.Size() }
 
 // Reject implements Command: the caller of a session that has ended is answered by the router.
 func (inv *Invocation) Reject(error) {}

@@ -16,7 +16,8 @@ const DefaultMaxInvocations = 10_000
 // Effects is what a [Machine] makes happen. All methods are called synchronously, from inside a
 // method of the machine, and must not call the machine.
 type Effects interface {
-	// Send encodes and queues a message, which is valid only during the call. An error means that
+	// Send encodes and queues a message, which is valid only during the call unless Config.Shared
+	// says otherwise; it is never changed. An error means that
 	// nothing was sent, because the message cannot be encoded or is larger than the peer accepts.
 	Send(msg protocol.Message) error
 	// Challenge asks for the answer to a CHALLENGE. It comes back through Machine.Authenticate or
@@ -59,8 +60,8 @@ type Config struct {
 	JoinTimeout time.Duration
 	// LeaveTimeout bounds the time from our GOODBYE to its answer. Zero is no limit.
 	LeaveTimeout time.Duration
-	// Shared says that Send keeps the memory of payloads instead of copying it, as a connection
-	// within the process does. Otherwise it is used again.
+	// Shared says that Send keeps messages and their payloads, as a connection within the process
+	// does. Otherwise their memory is used again.
 	Shared bool
 	// Fits returns an error for a message that Send would refuse because of its size. Nil means
 	// that all messages fit. It may be called by any goroutine.
@@ -117,9 +118,6 @@ type Machine struct {
 	orphans       map[topicKey]protocol.ID // subscriptions without handlers, see unsubscribe
 	serving       map[protocol.ID]*Invocation
 	late          map[protocol.ID]struct{} // answered before their last chunk came
-
-	yield   protocol.Yield // reused, as messages are borrowed
-	failure protocol.Error
 }
 
 // New returns a machine that has done nothing yet.

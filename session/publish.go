@@ -79,6 +79,12 @@ func (s *Session) PublishAsync(topic string, reply func(protocol.ID, error), opt
 	s.poster.Post(c)
 }
 
+// sharedPublish is a PUBLISH that is handed over as it is, with the memory of a small payload.
+type sharedPublish struct {
+	protocol.Publish
+	buf [48]byte
+}
+
 // newPublish encodes a publication, on the goroutine of the publisher.
 func (s *Session) newPublish(topic protocol.URI, spec *publishSpec) (*publishCommand, error) {
 	if err := checkExact(topic, false); err != nil {
@@ -89,10 +95,16 @@ func (s *Session) newPublish(topic protocol.URI, spec *publishSpec) (*publishCom
 	}
 	c := publishPool.Get().(*publishCommand) // see New
 	c.sess = s
+	if s.shared {
+		m := new(sharedPublish)
+		c.msg, c.out = &m.Publish, m.buf[:0]
+	} else {
+		c.msg = &c.own
+	}
 	c.msg.Topic, c.msg.Options = topic, spec.options
 	var err error
 	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, spec.args, spec.kwargs); err == nil && s.fits != nil {
-		err = s.fits(&c.msg) // nobody would be there to hear of it later
+		err = s.fits(c.msg) // nobody would be there to hear of it later
 	}
 	if err != nil {
 		c.put()

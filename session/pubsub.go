@@ -29,7 +29,8 @@ type Binding struct {
 type publishCommand struct {
 	ack
 	sess   *Session
-	msg    protocol.Publish
+	msg    *protocol.Publish // own, unless the receiver keeps it
+	own    protocol.Publish
 	out    []byte // encoded arguments, kept with the pooled command
 	pooled bool   // nobody waits for it
 }
@@ -41,10 +42,10 @@ func (c *publishCommand) do(m *Machine) {
 	id := m.last.Next()
 	c.msg.Request = id
 	if c.msg.Options.Acknowledge {
-		m.request(id, &c.msg, c)
+		m.request(id, c.msg, c)
 		return
 	}
-	if err := m.fx.Send(&c.msg); err != nil {
+	if err := m.fx.Send(c.msg); err != nil {
 		c.Reject(err)
 		return
 	}

@@ -22,7 +22,8 @@ const maxLate = 4096
 // callCommand is a CALL and the waiting side of its answer.
 type callCommand struct {
 	sess  *Session
-	msg   protocol.Call
+	msg   *protocol.Call // own, unless the receiver keeps it
+	own   protocol.Call
 	out   []byte        // encoded arguments, kept with the pooled command
 	ready chan struct{} // capacity 1
 
@@ -72,7 +73,7 @@ func (c *callCommand) finish(msg *protocol.Result) {
 
 func (c *callCommand) do(m *Machine) {
 	c.msg.Request = m.last.Next()
-	m.request(c.msg.Request, &c.msg, c)
+	m.request(c.msg.Request, c.msg, c)
 }
 
 // chunkCommand sends more arguments of a call whose first chunk is a callCommand.
@@ -338,8 +339,7 @@ func (m *Machine) remember(inv *Invocation) {
 // refuse answers an invocation that nobody serves.
 func (m *Machine) refuse(id protocol.ID, err *Error) {
 	payload, _ := encodeError(m.cfg.Serializer, err) // a text can always be encoded
-	m.failure = protocol.Error{RequestType: protocol.TypeInvocation, Request: id, Error: err.URI, Payload: payload}
-	_ = m.fx.Send(&m.failure)
+	_ = m.fx.Send(&protocol.Error{RequestType: protocol.TypeInvocation, Request: id, Error: err.URI, Payload: payload})
 }
 
 func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
@@ -365,17 +365,17 @@ func (inv *Invocation) do(m *Machine) {
 		m.sendError(inv)
 		return
 	}
-	m.yield = protocol.Yield{Request: inv.request, Options: inv.answer, Payload: inv.answerPayload}
-	if err := m.fx.Send(&m.yield); err != nil {
+	inv.answer.Request = inv.request
+	if err := m.fx.Send(&inv.answer); err != nil {
 		m.refuse(inv.request, asError(err))
 	}
 }
 
 func (m *Machine) sendError(inv *Invocation) {
-	m.failure = protocol.Error{
-		RequestType: protocol.TypeInvocation, Request: inv.request, Error: inv.failure, Payload: inv.answerPayload,
-	}
-	if err := m.fx.Send(&m.failure); err != nil {
+	err := m.fx.Send(&protocol.Error{
+		RequestType: protocol.TypeInvocation, Request: inv.request, Error: inv.failure, Payload: inv.answer.Payload,
+	})
+	if err != nil {
 		m.refuse(inv.request, asError(err))
 	}
 }
@@ -383,21 +383,19 @@ func (m *Machine) sendError(inv *Invocation) {
 // yieldCommand is a progressive result.
 type yieldCommand struct {
 	ack
-	inv     *Invocation
-	options protocol.YieldOptions
-	payload protocol.Payload
+	inv *Invocation
+	msg protocol.Yield
 }
 
 func (c *yieldCommand) owner() *Session { return c.inv.sess }
-func (c *yieldCommand) Size() int       { return small + c.payload.Size() }
+func (c *yieldCommand) Size() int       { return small + c.msg.Payload.Size() }
 
 func (c *yieldCommand) do(m *Machine) {
 	if m.serving[c.inv.request] != c.inv {
 		c.settle(0, errAnswered)
 		return
 	}
-	m.yield = protocol.Yield{Request: c.inv.request, Options: c.options, Payload: c.payload}
-	c.settle(0, m.fx.Send(&m.yield))
+	c.settle(0, m.fx.Send(&c.msg))
 }
 
 // progressQueue holds progressive results until the calling goroutine takes them.

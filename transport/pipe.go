@@ -45,6 +45,9 @@ func Pipe() (a, b *PipeEnd) {
 // Serializer returns protocol.MessagePack, the format of the payloads.
 func (e *PipeEnd) Serializer() protocol.Serializer { return protocol.MessagePack }
 
+// Faces reports whether other is the other end of this pipe.
+func (e *PipeEnd) Faces(other *PipeEnd) bool { return e.peer == other }
+
 // Send hands msgs to the other end: its receiver runs on this goroutine, and may keep
 // the slice. Without a receiver yet the messages are kept, without a bound. After Close
 // of either end the error wraps net.ErrClosed.
