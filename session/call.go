@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -177,11 +178,19 @@ func (s *Session) finish(ctx context.Context, c *callCommand, spec *callSpec) (*
 
 // enforce arms a timer of this side if the router does not know call timeouts.
 func (s *Session) enforce(ctx context.Context, spec *callSpec) (context.Context, context.CancelFunc) {
-	if spec.options.Timeout == 0 || s.details.Roles.Supports(protocol.Dealer, protocol.FeatureCallTimeout) {
+	d, ok := s.ownTimeout(spec)
+	if !ok {
 		return ctx, func() {}
 	}
-	d := time.Duration(min(spec.options.Timeout, uint64(maxTimeout/time.Millisecond))) * time.Millisecond
 	return context.WithTimeoutCause(ctx, d, newLocal(protocol.ErrorTimeout, errCallTimeout))
+}
+
+// ownTimeout returns the timeout of a call that this side has to keep, if there is one.
+func (s *Session) ownTimeout(spec *callSpec) (time.Duration, bool) {
+	if spec.options.Timeout == 0 || s.details.Roles.Supports(protocol.Dealer, protocol.FeatureCallTimeout) {
+		return 0, false
+	}
+	return time.Duration(min(spec.options.Timeout, uint64(maxTimeout/time.Millisecond))) * time.Millisecond, true
 }
 
 // maxTimeout keeps a timeout in milliseconds from overflowing a time.Duration.
@@ -217,11 +226,7 @@ func (s *Session) await(ctx context.Context, c *callCommand, spec *callSpec) err
 }
 
 func (s *Session) giveUp(ctx context.Context, c *callCommand, spec *callSpec) error {
-	mode := spec.cancel
-	if mode == "" {
-		mode = protocol.CancelKillNoWait
-	}
-	s.poster.Post(&cancelCommand{call: c, mode: mode})
+	s.poster.Post(&cancelCommand{call: c, mode: cmp.Or(spec.cancel, protocol.CancelKillNoWait)})
 	var local *Error
 	if cause := context.Cause(ctx); errors.As(cause, &local) && errors.Is(cause, errCallTimeout) {
 		return local // the timeout that the router did not enforce
@@ -255,18 +260,24 @@ func (s *Session) CallAsync(procedure string, reply func(*Result, error), opts .
 		reply(nil, s.wrap("call", uri, err))
 		return func() {}
 	}
+	mode := cmp.Or(spec.cancel, protocol.CancelKillNoWait)
+	stop := func() bool { return true }
+	if d, ok := s.ownTimeout(&spec); ok {
+		overdue := &cancelCommand{call: c, mode: mode, reason: newLocal(protocol.ErrorTimeout, errCallTimeout)}
+		stop = time.AfterFunc(d, func() { s.poster.Post(overdue) }).Stop
+	}
 	c.reply = func(msg *protocol.Result, err error) {
 		if err != nil {
+			stop()
 			reply(nil, s.wrap("call", uri, err))
 			return
+		}
+		if !msg.Details.Progress {
+			stop()
 		}
 		reply(&Result{Details: msg.Details, data: data{msg.Payload.Clone()}}, nil)
 	}
 	c.progress = nil // c.reply gets them
-	mode := spec.cancel
-	if mode == "" {
-		mode = protocol.CancelKillNoWait
-	}
 	s.poster.Post(c)
 	return func() { s.poster.Post(&cancelCommand{call: c, mode: mode}) }
 }

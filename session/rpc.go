@@ -103,8 +103,9 @@ func (c *chunkCommand) do(m *Machine) {
 
 // cancelCommand gives up a call.
 type cancelCommand struct {
-	call *callCommand
-	mode protocol.CancelMode
+	call   *callCommand
+	mode   protocol.CancelMode
+	reason *Error // what the call fails with if nobody waits for its answer; nil is ErrorCanceled
 }
 
 func (c *cancelCommand) Reject(error)    {} // the call itself is rejected
@@ -123,7 +124,10 @@ func (c *cancelCommand) do(m *Machine) {
 		return
 	}
 	delete(m.pending, id)
-	c.call.Reject(&Error{URI: protocol.ErrorCanceled})
+	if c.reason == nil {
+		c.reason = &Error{URI: protocol.ErrorCanceled}
+	}
+	c.call.Reject(c.reason)
 }
 
 func (m *Machine) cancel(id protocol.ID, mode protocol.CancelMode) bool {
