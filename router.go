@@ -52,6 +52,9 @@ type RealmConfig struct {
 	// Listeners serve the paths beside those of RouterConfig.Transport. Who comes by another
 	// path, or by RawSocket, has to do with Authenticators.
 	Paths map[string][]router.Authenticator
+	// Authorization says who may do what, by rules of roles, by a function of yours, or by
+	// a WAMP procedure. The zero value allows everything.
+	Authorization router.AuthorizationConfig
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default actors.SlowDisconnect.
 	SlowConsumers actors.SlowConsumerPolicy
@@ -79,7 +82,10 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 	host := actors.NewHost(actors.HostConfig{System: cfg.System, Logger: cfg.Logger})
 	realms := make([]actors.RealmConfig, len(cfg.Realms))
 	for i, r := range cfg.Realms {
-		realms[i] = actors.RealmConfig{Name: protocol.URI(r.Name), Authenticators: r.Authenticators, Paths: r.Paths, SlowConsumers: r.SlowConsumers}
+		realms[i] = actors.RealmConfig{
+			Name: protocol.URI(r.Name), Authenticators: r.Authenticators, Paths: r.Paths,
+			Authorization: r.Authorization, SlowConsumers: r.SlowConsumers,
+		}
 	}
 	inner, err := actors.NewRouter(host, actors.RouterConfig{
 		Realms: realms, Session: cfg.Session, Options: cfg.Transport.Options,
@@ -168,6 +174,15 @@ func (r *Router) TransportAs(who router.Principal) Transport {
 
 // Sessions returns the number of open connections, joined or not.
 func (r *Router) Sessions() int { return r.router.Sessions() }
+
+// SetAuthorization replaces the RealmConfig.Authorization of a realm while the router runs:
+// see actors.Router.SetAuthorization.
+func (r *Router) SetAuthorization(realm string, cfg router.AuthorizationConfig) error {
+	if err := r.router.SetAuthorization(protocol.URI(realm), cfg); err != nil {
+		return fmt.Errorf("cloverleaf: %w", err)
+	}
+	return nil
+}
 
 // Stats returns counts: connections, dropped events, slow consumers.
 func (r *Router) Stats() actors.RouterStats { return r.router.Stats() }

@@ -20,6 +20,8 @@ type (
 	realmJoin    struct{ peer *router.Peer }
 	realmLeave   struct{ peer *router.Peer }
 	realmCommand struct{ command router.Command }
+	// realmAuthorize replaces the rules.
+	realmAuthorize struct{ access *router.Access }
 )
 
 // realmRef is how session actors reach a realm: its actor, and its latest snapshot.
@@ -41,9 +43,10 @@ type realmActor struct {
 }
 
 // newRealmRef starts the realm's actor.
-func newRealmRef(h *Host, c RealmConfig, pidName string, a router.Admission) (*realmRef, error) {
+func newRealmRef(h *Host, c RealmConfig, pidName string, a router.Admission, access *router.Access) (*realmRef, error) {
 	ref := &realmRef{name: c.Name, admission: a, paths: maps.Clone(c.Paths), slow: c.SlowConsumers}
 	realm := router.NewRealm()
+	realm.Authorize(access)
 	snapshot, _ := realm.Commit()
 	ref.snapshot.Store(snapshot)
 	pid, err := h.system.Root.SpawnNamed(h.rootProps(func() actor.Actor {
@@ -61,6 +64,9 @@ func (r *realmActor) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *realmCommand:
 		r.realm.Apply(time.Now(), m.command)
+		r.changed()
+	case *realmAuthorize:
+		r.realm.Authorize(m.access)
 		r.changed()
 	case *realmJoin:
 		r.realm.Join(m.peer)

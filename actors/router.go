@@ -46,6 +46,8 @@ type RealmConfig struct {
 	// Paths are the accepted methods by the path of the WebSocket request, instead of
 	// Authenticators. An empty list admits anonymous clients only.
 	Paths map[string][]router.Authenticator
+	// Authorization says who may do what. The zero value allows everything.
+	Authorization router.AuthorizationConfig
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default SlowDisconnect.
 	SlowConsumers SlowConsumerPolicy
@@ -112,6 +114,9 @@ func (c RouterConfig) validate() error {
 		if !r.SlowConsumers.valid() {
 			errs = append(errs, fmt.Errorf("realms: %q: slowConsumers: %q is none of disconnect, drop-oldest, drop-newest", r.Name, string(r.SlowConsumers)))
 		}
+		if _, err := router.NewAccess(r.Authorization); err != nil {
+			errs = append(errs, fmt.Errorf("realms: %q: authorization: %w", r.Name, err))
+		}
 		seen[r.Name] = true
 	}
 	l := c.Limits
@@ -148,9 +153,11 @@ type Router struct {
 
 	mu       sync.Mutex
 	sessions map[string]*actor.PID // actors of connections, by PID id
-	internal int                   // those of them that are the router's own
-	ids      map[protocol.ID]struct{}
-	empty    chan struct{} // closed when closing and no session is left
+	// authorization is what was configured last, by realm.
+	authorization map[protocol.URI]router.AuthorizationConfig
+	internal      int // those of them that are the router's own
+	ids           map[protocol.ID]struct{}
+	empty         chan struct{} // closed when closing and no session is left
 }
 
 // routerRoles are the roles and features of every realm.
@@ -176,16 +183,25 @@ func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
 		sessionActors:   h.newSpawner(),
 		transportActors: h.newSpawner(actor.WithDispatcher(h.dispatcher.Low())),
 
-		realms:   make(map[protocol.URI]*realmRef),
+		realms:        make(map[protocol.URI]*realmRef),
+		authorization: make(map[protocol.URI]router.AuthorizationConfig),
+
 		sessions: make(map[string]*actor.PID),
 		ids:      make(map[protocol.ID]struct{}),
 		empty:    make(chan struct{}),
 	}
 	r.services = newServices(r)
 	for _, c := range r.cfg.Realms {
+		r.authorization[c.Name] = c.Authorization
+	}
+	accesses, err := r.accesses(r.authorization)
+	if err != nil {
+		return nil, fmt.Errorf("actors: router: %w", err)
+	}
+	for _, c := range r.cfg.Realms {
 		ref, err := newRealmRef(h, c, r.name+"/realm/"+string(c.Name), router.Admission{
 			Roles: routerRoles(), Agent: r.cfg.Agent, Authenticators: c.Authenticators,
-		})
+		}, accesses[c.Name])
 		if err != nil {
 			r.stopRealms()
 			return nil, fmt.Errorf("actors: router: realm %s: %w", c.Name, err)
@@ -359,6 +375,7 @@ func (r *Router) admit(realm protocol.URI, path string) (router.Admission, bool)
 		return router.Admission{}, false
 	}
 	rules := ref.admission
+	rules.Access = ref.snapshot.Load().Access()
 	if methods, ok := ref.paths[path]; ok {
 		rules.Authenticators = methods
 	}

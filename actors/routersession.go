@@ -70,6 +70,9 @@ type routerSession struct {
 	timers   map[protocol.ID]*callTimer
 	deadline *time.Timer
 
+	consultation *consultation // under way
+	parked       []*inbound    // with messages that wait for its outcome
+
 	brake     brake
 	waiting   []*inbound // put aside while the brake is on
 	lost      *linkLost  // comes after what is put aside
@@ -101,6 +104,8 @@ func (s *routerSession) Receive(ctx actor.Context) {
 		s.linkLost(m)
 	case *callExpired:
 		s.expire(m)
+	case *authorized:
+		s.authorized(m)
 	case *lookDue:
 		s.look()
 	case *overrun:
@@ -246,6 +251,10 @@ func (s *routerSession) receive(b *inbound) {
 }
 
 func (s *routerSession) handle(b *inbound) {
+	waiting := 0
+	if s.session != nil {
+		waiting = s.session.Parked()
+	}
 	for i := range b.msgs {
 		if s.closed {
 			break
@@ -264,6 +273,10 @@ func (s *routerSession) handle(b *inbound) {
 		s.session.Flush(s)
 	}
 	s.endTurn()
+	if s.session != nil && s.session.Parked() > waiting {
+		s.park(b)
+		return
+	}
 	b.free()
 }
 
@@ -461,6 +474,7 @@ func (s *routerSession) retirePeer() {
 		s.log.Debug("session left")
 	}()
 	s.clearBacklog()
+	s.endConsultation()
 	s.brake.commands = 0
 	s.flow.patient.Store(false)
 	s.release()

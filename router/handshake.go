@@ -79,6 +79,8 @@ type Admission struct {
 	// Authenticators are the accepted methods. The first method that the client offers
 	// and that is here is used. None means that only anonymous clients may join.
 	Authenticators []Authenticator
+	// Access says which roles may join; nil admits every one.
+	Access *Access
 }
 
 // Handshake is a connection before its session is established. It belongs to one
@@ -136,6 +138,10 @@ func (h *Handshake) Receive(m protocol.Message, send func(protocol.Message)) (*P
 	}
 	if h.exchange.Challenge != nil {
 		return nil, Continue
+	}
+	if role := h.exchange.Principal.AuthRole; !h.Internal && !h.rules.Access.Admits(role) {
+		send(abortFor(&RefusalError{Reason: protocol.ErrorNoSuchRole, Message: "the realm has no such role"}))
+		return nil, Dropped
 	}
 	return h.welcome(send), Continue
 }

@@ -46,6 +46,8 @@ type Effects interface {
 	Deliver(to *Peer, d Delivery)
 	// Command hands c to the realm.
 	Command(c Command)
+	// Authorize has an Authorizer decide, and Session.Authorized called with the outcome.
+	Authorize(c Consultation)
 	// StartTimer has Session.Expire called with the request after the duration.
 	StartTimer(request protocol.ID, after time.Duration)
 	// StopTimer stops the timer of the request, if it is running.

@@ -15,8 +15,26 @@ func (s *Session) publish(m *protocol.Publish, eff Effects) error {
 	if err := s.nextRequest(protocol.TypePublish, m.Request); err != nil {
 		return err
 	}
-	subs, refusal := s.topic(m.Topic)
-	if refusal == "" && m.Options.DiscloseMe && s.cfg.HideIdentities {
+	return s.routePublish(m, eff)
+}
+
+// routePublish is publish without the checks that are made once.
+func (s *Session) routePublish(m *protocol.Publish, eff Effects) error {
+	r, refusal := s.topic(m.Topic)
+	g := r.publish
+	if g == undecided {
+		options := AuthorizationOptions{
+			DiscloseMe: m.Options.DiscloseMe, Acknowledge: m.Options.Acknowledge, Retain: m.Options.Retain,
+		}
+		var known bool
+		if g, known = s.consult(m, decisionKey{ActionPublish, m.Topic, options}, eff); !known {
+			return nil
+		}
+	}
+	if refusal == "" {
+		refusal = g.refusal()
+	}
+	if refusal == "" && s.cfg.HideIdentities && m.Options.DiscloseMe {
 		refusal = protocol.ErrorDiscloseMeDisallowed
 	}
 	if refusal != "" {
@@ -25,7 +43,12 @@ func (s *Session) publish(m *protocol.Publish, eff Effects) error {
 		}
 		return nil
 	}
-	publication := newPublication()
+	if g == disclosed && !s.cfg.HideIdentities {
+		identified := *m
+		identified.Options.DiscloseMe = true
+		m = &identified
+	}
+	subs, publication := r.subs, newPublication()
 	if len(subs) == 1 && m.Options.Filter == nil {
 		s.extendRun(m, subs[0], publication, eff)
 	} else {
@@ -43,18 +66,20 @@ func (s *Session) publish(m *protocol.Publish, eff Effects) error {
 	return nil
 }
 
-// topic finds the subscriptions that match uri.
-func (s *Session) topic(uri protocol.URI) ([]*Subscription, protocol.URI) {
+// topic finds the subscriptions that match uri, and what the rules say about publishing
+// to it.
+func (s *Session) topic(uri protocol.URI) (route, protocol.URI) {
 	r := s.routes[uri]
 	if r.known&knowsTopic == 0 {
 		if refusal := s.checkURI(uri, protocol.MatchExact, true); refusal != "" {
-			return nil, refusal
+			return route{}, refusal
 		}
+		r.publish = s.rules.decide(ActionPublish, uri, protocol.MatchExact)
 		r.subs = s.snap.Topic(uri)
 		r.known |= knowsTopic
 		s.remember(uri, r)
 	}
-	return r.subs, ""
+	return r, ""
 }
 
 // extendRun adds a publication to the run, which it ends first when the run has
@@ -121,7 +146,20 @@ func (s *Session) subscribe(m *protocol.Subscribe, eff Effects) error {
 	if err := s.nextRequest(protocol.TypeSubscribe, m.Request); err != nil {
 		return err
 	}
-	if refusal := s.checkURI(m.Topic, m.Options.Match, false); refusal != "" {
+	return s.routeSubscribe(m, eff)
+}
+
+// routeSubscribe is subscribe without the checks that are made once.
+func (s *Session) routeSubscribe(m *protocol.Subscribe, eff Effects) error {
+	refusal := s.checkURI(m.Topic, m.Options.Match, false)
+	if refusal == "" {
+		g, known := s.maySubscribe(m, eff)
+		if !known {
+			return nil
+		}
+		refusal = g.refusal()
+	}
+	if refusal != "" {
 		s.refuse(protocol.TypeSubscribe, m.Request, refusal, eff)
 		return nil
 	}

@@ -55,6 +55,13 @@ func NewRealm() *Realm {
 	}
 }
 
+// Authorize has all that follows authorized by a, which is in the next snapshot. What was
+// registered or subscribed before stays.
+func (r *Realm) Authorize(a *Access) {
+	r.current.access = a
+	r.changed = true
+}
+
 // Join adds a session.
 func (r *Realm) Join(p *Peer) { r.members[p.ID] = &member{peer: p} }
 

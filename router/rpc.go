@@ -20,8 +20,28 @@ func (s *Session) call(m *protocol.Call, eff Effects) error {
 	if s.cfg.LaxRequestIDs && s.calls[m.Request] != nil {
 		return &protocol.ViolationError{Message: protocol.TypeCall, Field: "Request", Problem: "a call with this id is under way"}
 	}
-	reg, refusal := s.procedure(m.Procedure)
-	if refusal == "" && m.Options.DiscloseMe && s.cfg.HideIdentities {
+	return s.routeCall(m, eff)
+}
+
+// routeCall is call without the checks that are made once.
+func (s *Session) routeCall(m *protocol.Call, eff Effects) error {
+	r, refusal := s.procedure(m.Procedure)
+	g := r.call
+	if g == undecided {
+		options := AuthorizationOptions{DiscloseMe: m.Options.DiscloseMe}
+		var known bool
+		if g, known = s.consult(m, decisionKey{ActionCall, m.Procedure, options}, eff); !known {
+			return nil
+		}
+	}
+	if refusal == "" {
+		refusal = g.refusal()
+	}
+	switch {
+	case refusal != "":
+	case r.reg == nil:
+		refusal = protocol.ErrorNoSuchProcedure
+	case s.cfg.HideIdentities && m.Options.DiscloseMe:
 		refusal = protocol.ErrorDiscloseMeDisallowed
 	}
 	if refusal != "" {
@@ -32,8 +52,13 @@ func (s *Session) call(m *protocol.Call, eff Effects) error {
 		s.refuseLimit(protocol.TypeCall, m.Request, fmt.Sprintf("MaxCalls is %d", s.cfg.MaxCalls), eff)
 		return nil
 	}
-	endpoint := reg.pick(randomBelow)
-	c := &Call{caller: s.peer, callee: endpoint.Peer, request: m.Request, reg: reg, endpoint: endpoint}
+	if g == disclosed && !s.cfg.HideIdentities {
+		identified := *m
+		identified.Options.DiscloseMe = true
+		m = &identified
+	}
+	endpoint := r.reg.pick(randomBelow)
+	c := &Call{caller: s.peer, callee: endpoint.Peer, request: m.Request, reg: r.reg, endpoint: endpoint}
 	if s.calls == nil {
 		s.calls = make(map[protocol.ID]*Call)
 	}
@@ -46,24 +71,23 @@ func (s *Session) call(m *protocol.Call, eff Effects) error {
 	return nil
 }
 
-// procedure finds the registration that a call of uri selects. Client registrations
-// never catch calls below "wamp", not even by a pattern.
-func (s *Session) procedure(uri protocol.URI) (*Registration, protocol.URI) {
+// procedure finds the registration that a call of uri selects, nil if there is none, and
+// what the rules say about the call. Client registrations never catch calls below "wamp",
+// not even by a pattern.
+func (s *Session) procedure(uri protocol.URI) (route, protocol.URI) {
 	r := s.routes[uri]
 	if r.known&knowsProcedure == 0 {
 		if refusal := s.checkURI(uri, protocol.MatchExact, false); refusal != "" {
-			return nil, refusal
+			return route{}, refusal
 		}
+		r.call = s.rules.decide(ActionCall, uri, protocol.MatchExact)
 		if !uri.Reserved() {
 			r.reg = s.snap.Procedure(uri)
 		}
 		r.known |= knowsProcedure
 		s.remember(uri, r)
 	}
-	if r.reg == nil {
-		return nil, protocol.ErrorNoSuchProcedure
-	}
-	return r.reg, ""
+	return r, ""
 }
 
 // invoke hands a call to the session's own peer, the callee.
@@ -267,9 +291,21 @@ func (s *Session) register(m *protocol.Register, eff Effects) error {
 	if err := s.nextRequest(protocol.TypeRegister, m.Request); err != nil {
 		return err
 	}
+	return s.routeRegister(m, eff)
+}
+
+// routeRegister is register without the checks that are made once.
+func (s *Session) routeRegister(m *protocol.Register, eff Effects) error {
 	refusal := s.checkURI(m.Procedure, m.Options.Match, true)
 	if refusal == "" && !validInvoke(m.Options.Invoke) {
 		refusal = protocol.ErrorInvalidArgument
+	}
+	if refusal == "" {
+		g, known := s.mayRegister(m, eff)
+		if !known {
+			return nil
+		}
+		refusal = g.refusal()
 	}
 	if refusal != "" {
 		s.refuse(protocol.TypeRegister, m.Request, refusal, eff)

@@ -21,11 +21,15 @@ type script struct {
 	manual       bool
 	out          []string
 	publications map[protocol.ID]int
+	roles        AuthorizationConfig
+	reserved     []protocol.URI
 }
 
 func newScript(t *testing.T) *script {
 	t.Helper()
-	return &script{world: newWorld(t, SessionConfig{}), publications: make(map[protocol.ID]int)}
+	sc := &script{world: newWorld(t, SessionConfig{}), publications: make(map[protocol.ID]int)}
+	sc.consult = sc.noteConsultation
+	return sc
 }
 
 func (sc *script) play(line string) {
@@ -78,6 +82,12 @@ var directives = map[string]func(sc *script, a *words){
 			}
 		}
 	},
+	// role NAME dynamic: a role of the realm, whose authorizer "decide" speaks for
+	// permit ROLE URI match=POLICY call register publish subscribe disclose: its rules
+	// reserve URI: only rules can allow to register it; roles: takes all of this back
+	"role": (*script).addRole, "permit": (*script).permit, "reserve": (*script).reserve, "roles": (*script).dropRoles,
+	// decide NAME allow disclose cache, or fail: the answer to what the session asks
+	"decide": (*script).decide,
 	"manual": func(sc *script, _ *words) { sc.manual = true },
 	"drain":  func(sc *script, _ *words) { sc.drain() },
 	"auto":   func(sc *script, _ *words) { sc.manual = false },

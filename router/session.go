@@ -82,6 +82,9 @@ type Session struct {
 
 	routes map[protocol.URI]route // what the snapshot says about the URIs in use
 	run    eventRun
+	access *Access // that of the snapshot
+	rules  *rules  // for this peer
+	gate   *gate   // nil until an Authorizer is asked
 
 	out *outgoing
 }
@@ -100,6 +103,8 @@ type route struct {
 	reg   *Registration
 	subs  []*Subscription
 	known uint8
+	// What the rules say about the actions whose routing is known.
+	call, publish grant
 }
 
 const (
@@ -121,9 +126,14 @@ func (s *Session) Peer() *Peer { return s.peer }
 
 // Route has the messages that follow routed against snap.
 func (s *Session) Route(snap *Snapshot) {
-	if snap != s.snap {
-		s.snap = snap
-		clear(s.routes)
+	if snap == s.snap {
+		return
+	}
+	s.snap = snap
+	clear(s.routes)
+	if snap.access != s.access {
+		s.access, s.rules = snap.access, snap.access.of(s.peer)
+		s.gate.forget()
 	}
 }
 
@@ -135,6 +145,14 @@ func (s *Session) Receive(m protocol.Message, eff Effects) Verdict {
 	if s.closing {
 		return s.receiveClosing(m)
 	}
+	if s.gate != nil && s.gate.parks(s, m) {
+		return Continue
+	}
+	return s.handle(m, eff)
+}
+
+// handle carries out a message whose turn it is.
+func (s *Session) handle(m protocol.Message, eff Effects) Verdict {
 	if m.Type() != protocol.TypePublish {
 		s.Flush(eff)
 	}
@@ -169,6 +187,11 @@ func (s *Session) Receive(m protocol.Message, eff Effects) Verdict {
 	default:
 		err = &protocol.ViolationError{Message: m.Type(), Problem: "not allowed from a client in an established session"}
 	}
+	return s.verdict(err, eff)
+}
+
+// verdict aborts the session if the peer has broken the protocol.
+func (s *Session) verdict(err error, eff Effects) Verdict {
 	if err != nil {
 		s.Abort(protocol.ErrorProtocolViolation, err.Error(), eff)
 		return Dropped
@@ -220,7 +243,7 @@ func (s *Session) Leave(eff Effects) {
 	}
 	s.calls, s.invocations, s.regs, s.subs, s.routes = nil, nil, nil, nil, nil
 	s.answered, s.registering, s.subscribing = s.asked, 0, 0
-	s.closing = true
+	s.closing, s.gate = true, nil
 	s.release(eff)
 }
 

@@ -13,7 +13,11 @@ import (
 type Snapshot struct {
 	registrations table[*Registration]
 	subscriptions table[*Subscription]
+	access        *Access
 }
+
+// Access returns who may do what; nil allows everything.
+func (s *Snapshot) Access() *Access { return s.access }
 
 // Procedure returns the registration that a call of the URI selects (Advanced
 // Profile, "Pattern-based Registrations"), or nil.

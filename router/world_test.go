@@ -23,6 +23,7 @@ type world struct {
 	sites   []*site   // in the order of joining
 	lose    func() bool
 	now     time.Time
+	consult func(x *site, c Consultation)
 }
 
 // site is one session with its mailbox, and its Effects.
@@ -39,6 +40,7 @@ type site struct {
 	lost   []*Peer                           // gone peers that something was posted to
 	timers map[protocol.ID]time.Duration     // running
 	got    func(x *site, m protocol.Message) // what the peer receives
+	asked  *Consultation                     // of an authorizer that has not answered
 }
 
 // firstSession is the id of the first session; the others follow.
@@ -259,6 +261,27 @@ func (x *site) Deliver(to *Peer, d Delivery) {
 // Command implements Effects.
 func (x *site) Command(c Command) {
 	x.w.control = append(x.w.control, func() { x.w.realm.Apply(x.w.now, c) })
+}
+
+// Authorize implements Effects.
+func (x *site) Authorize(c Consultation) {
+	holds(!x.gone && x.asked == nil, "%s must not ask", x.name)
+	x.asked = &c
+	x.w.consult(x, c)
+}
+
+// authorized answers what the session asks.
+func (x *site) authorized(a Authorization, err error) {
+	c := x.asked
+	x.asked = nil
+	x.in = append(x.in, func() {
+		x.s.Route(x.w.snap)
+		if x.s.Authorized(c.Ticket, a, err, x) != Continue {
+			x.leave()
+			x.closed = true
+		}
+		x.s.Flush(x)
+	})
 }
 
 // StartTimer implements Effects.
