@@ -21,18 +21,21 @@ type client struct {
 }
 
 // publish makes an event of the component known.
-func (c *client) publish(ev supervisor.Event) {
+func (c *client) publish(ev supervisor.Event) { c.host.publish(c.log, c.cfg.OnEvent, ev) }
+
+// publish makes an event known: to the log, the event stream, and to onEvent if it is not nil.
+func (h *Host) publish(log *slog.Logger, onEvent func(supervisor.Event), ev supervisor.Event) {
 	level, msg, attrs := ev.Log()
-	c.log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // events have constant messages
+	log.LogAttrs(context.Background(), level, msg, attrs...) //nolint:sloglint // events have constant messages
 	// Whoever listens must not be able to harm the actor that publishes.
-	if err := safely(func() error { c.host.system.EventStream.Publish(ev); return nil }); err != nil {
-		c.log.Error("event stream subscriber failed", "reason", err, stackOf(err))
+	if err := safely(func() error { h.system.EventStream.Publish(ev); return nil }); err != nil {
+		log.Error("event stream subscriber failed", "reason", err, stackOf(err))
 	}
-	if c.cfg.OnEvent == nil {
+	if onEvent == nil {
 		return
 	}
-	if err := safely(func() error { c.cfg.OnEvent(ev); return nil }); err != nil {
-		c.log.Error("event listener failed", "reason", err, stackOf(err))
+	if err := safely(func() error { onEvent(ev); return nil }); err != nil {
+		log.Error("event listener failed", "reason", err, stackOf(err))
 	}
 }
 

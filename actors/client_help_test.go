@@ -82,8 +82,8 @@ func (c *testComponent) start() *testComponent {
 	c.t.Helper()
 	require.NoError(c.t, c.cfg.Validate())
 	c.client = newClient(c.host, c.cfg)
-	props, err := c.client.props()
-	require.NoError(c.t, err)
+	var err error
+	props := c.host.props(func() actor.Actor { return newComponentActor(c.client) })
 	c.pid, err = c.host.system.Root.SpawnNamed(props, "component/"+c.client.cfg.Name)
 	require.NoError(c.t, err)
 	return c

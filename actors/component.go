@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 
 // ComponentProps returns the Props of a component: an actor that connects, joins, and keeps its
 // declarations registered until it is stopped or cannot go on. Spawn it under the root context or
-// under any actor, once. Errors name the field at fault.
+// under any actor, and again when it has ended. Errors name the field at fault.
 //
 // The actor understands *Call, *Publish, *WatchSession, *UnwatchSession and *Stop. When it has
 // done its work it stops itself; it never fails.
@@ -23,7 +22,8 @@ func ComponentProps(h *Host, cfg ComponentConfig) (*actor.Props, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("actors: component: %w", err)
 	}
-	return newClient(h, cfg).props()
+	cfg = cfg.withDefaults(h)
+	return h.props(func() actor.Actor { return newComponentActor(newClient(h, cfg)) }), nil
 }
 
 func newClient(h *Host, cfg ComponentConfig) *client {
@@ -33,21 +33,8 @@ func newClient(h *Host, cfg ComponentConfig) *client {
 	return c
 }
 
-func (c *client) props() (*actor.Props, error) {
-	reconnect, err := supervisor.NewReconnect(c.cfg.reconnect())
-	if err != nil {
-		return nil, fmt.Errorf("actors: component: %w", err)
-	}
-	sessions, err := sessionProps(c)
-	if err != nil {
-		return nil, fmt.Errorf("actors: component: %w", err)
-	}
-	return c.host.props(func() actor.Actor {
-		return &componentActor{
-			c: c, reconnect: reconnect, sessions: sessions, restarts: supervisor.NewBudget(c.cfg.Restarts),
-			watchers: make(map[string]*actor.PID),
-		}
-	}), nil
+func newComponentActor(c *client) *componentActor {
+	return &componentActor{c: c, restarts: supervisor.NewBudget(c.cfg.Restarts), watchers: watchers{}}
 }
 
 // SpawnComponent spawns a component under the root context, as "component/<name>".
@@ -111,9 +98,9 @@ type componentActor struct {
 	cancel    context.CancelFunc
 	reconnect *supervisor.Reconnect
 	restarts  *supervisor.Budget
-	sessions  *actor.Props
 	child     *actor.PID // session actor
-	watchers  map[string]*actor.PID
+	watchers  watchers
+	member    *membership // in a group; nil if it is in none
 
 	phase   phase
 	id      uint64 // of the attempt
@@ -122,12 +109,14 @@ type componentActor struct {
 	due     bool // the delay of the attempt is over
 
 	session  *session.Session
-	linked   bool  // the transport is open
-	joinDone bool  // the listeners for join have returned
-	declDone bool  // the declarations are acknowledged
-	failure  error // why the session is being given up; nil if it is not
-	main     bool  // Main is running
-	busy     int   // events whose listeners have not returned
+	linked   bool          // the transport is open
+	joinDone bool          // the listeners for join have returned
+	declDone bool          // the declarations are acknowledged
+	isReady  bool          // the session is ready
+	failure  error         // why the session is being given up; nil if it is not
+	pause    time.Duration // before the next attempt, because of a fault of our own
+	main     bool          // Main is running
+	busy     int           // events whose listeners have not returned
 	lane     lane
 
 	stopping bool // asked to, or done
@@ -199,14 +188,32 @@ func (a *componentActor) tell(m any) { a.c.host.send(a.child, m) }
 func (a *componentActor) start(ctx actor.Context) {
 	a.self = ctx.Self()
 	a.ctx, a.cancel = context.WithCancel(a.c.cfg.Context)
-	child, err := ctx.SpawnNamed(a.sessions, "session")
-	if err != nil {
-		a.finish(fmt.Errorf("actors: component %s: session: %w", a.c.cfg.Name, err))
+	if f := a.c.cfg.Attach; f != nil {
+		f(a.self, &a.c.cfg)
+	}
+	for _, pid := range a.c.cfg.Watchers {
+		a.watchers.add(ctx, pid)
+	}
+	if err := a.equip(ctx); err != nil {
+		a.finish(fmt.Errorf("actors: component %s: %w", a.c.cfg.Name, err))
 		return
 	}
-	a.child = child
 	a.c.publish(&supervisor.Started{Origin: a.c.origin()})
+	a.notify(&Started{Component: a.self})
 	a.fire(onStart, a.ctx, nil)
+}
+
+// equip makes what the component needs to connect.
+func (a *componentActor) equip(ctx actor.Context) (err error) {
+	if a.reconnect, err = supervisor.NewReconnect(a.c.cfg.reconnect()); err != nil {
+		return err
+	}
+	sessions, err := sessionProps(a.c)
+	if err != nil {
+		return err
+	}
+	a.child, err = ctx.SpawnNamed(sessions, "session")
+	return err
 }
 
 // next plans the next attempt, or ends the component if there is none.
@@ -220,6 +227,7 @@ func (a *componentActor) next() {
 		a.finish(a.reconnect.Err())
 		return
 	}
+	attempt.Delay, a.pause = max(attempt.Delay, a.pause), 0
 	a.id++
 	a.phase, a.attempt, a.due = waiting, attempt, attempt.Delay <= 0
 	a.c.publish(&supervisor.AttemptScheduled{
@@ -259,6 +267,7 @@ func (a *componentActor) linkUp(m *linkUp) {
 	}
 	a.linked = true
 	a.c.publish(&supervisor.Connected{Origin: a.c.origin(), URL: m.url})
+	a.notify(&Connected{Component: a.self, URL: m.url})
 	a.fire(onConnect, a.ctx, nil)
 }
 
@@ -296,9 +305,12 @@ func (a *componentActor) ready() {
 		return
 	}
 	a.c.publish(&supervisor.Ready{Origin: a.c.origin(), Realm: string(a.session.Realm()), Session: uint64(a.session.ID())})
+	a.isReady = true
 	if f := a.c.cfg.OnReady; f != nil {
 		f(a.session)
 	}
+	a.notify(&Ready{Component: a.self, Session: a.session})
+	a.member.ready()
 	a.fire(onReady, a.session.Context(), nil)
 }
 
@@ -312,18 +324,22 @@ func (a *componentActor) giveUp(err error) {
 }
 
 // ownFault gives up the session because of an error of the component's own code, as far as the
-// budget allows.
+// budget allows, and unless the error says that it is no use to try again.
 func (a *componentActor) ownFault(what string, err error) {
+	if a.failure != nil || a.stopping {
+		return // it is being given up
+	}
 	err = fmt.Errorf("%s: %w", what, err)
-	if !a.restarts.Spend(time.Now()) {
+	now := time.Now()
+	switch {
+	case supervisor.Classify(err) == supervisor.ClassPermanent && !a.c.cfg.RetryPermanent:
+		a.fail(err)
+	case !a.restarts.Spend(now):
 		a.fail(&supervisor.IntensityError{Child: what, Intensity: a.c.cfg.Restarts, Err: err})
-		return
+	default:
+		a.pause = a.transport().Backoff.Delay(a.restarts.Spent(now), a.c.random())
+		a.giveUp(err)
 	}
-	var classed interface{ FaultClass() supervisor.Class }
-	if !errors.As(err, &classed) {
-		err = supervisor.Transient(err) // an error URI in it is that of some call, not of the session
-	}
-	a.giveUp(err)
 }
 
 // sessionDown handles the end of an attempt to join, or of a session.
@@ -348,8 +364,11 @@ func (a *componentActor) sessionDown(m *sessionDown) {
 	a.c.publish(left)
 	a.notify(&Left{Component: a.self, Session: a.session, Reason: m.err})
 	a.fire(onLeave, a.ctx, m.err)
-	a.session = nil
-	if err != nil {
+	a.session, a.isReady = nil, false
+	switch {
+	case a.pause > 0: // it is no fault of the transport
+		a.reconnect.Closed()
+	case err != nil:
 		a.reconnect.Failed(err)
 	}
 }
@@ -361,6 +380,7 @@ func (a *componentActor) linkDown(m *linkDown) {
 	}
 	a.linked = false
 	a.c.publish(&supervisor.Disconnected{Origin: a.c.origin(), URL: m.url, Err: m.err})
+	a.notify(&Disconnected{Component: a.self, URL: m.url, Err: m.err})
 	a.fire(onDisconnect, a.ctx, m.err)
 	if a.phase == connecting {
 		a.next()
@@ -374,7 +394,9 @@ func (a *componentActor) attemptFailed(id uint64, err error) {
 	}
 	if !a.stopping {
 		class := a.reconnect.Failed(err)
-		a.c.publish(&supervisor.ConnectFailed{Origin: a.c.origin(), URL: a.transport().Name(), Class: class, Err: err})
+		url := a.transport().Name()
+		a.c.publish(&supervisor.ConnectFailed{Origin: a.c.origin(), URL: url, Class: class, Err: err})
+		a.notify(&ConnectFailed{Component: a.self, URL: url, Class: class, Err: err})
 		a.fire(onConnectFailure, a.ctx, err)
 	}
 	if !a.linked {
@@ -457,6 +479,7 @@ func (a *componentActor) stopped() {
 	a.c.workers.close()
 	a.c.publish(&supervisor.Stopped{Origin: a.c.origin(), Err: a.err})
 	a.notify(&Ended{Component: a.self, Err: a.err})
+	a.member.ended(a.err)
 	if done := a.c.cfg.Done; done != nil {
 		if err := safely(func() error { done(a.err); return nil }); err != nil {
 			a.c.log.Error("done callback failed", "reason", err, stackOf(err))

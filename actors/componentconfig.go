@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
@@ -76,10 +78,18 @@ type ComponentConfig struct {
 	Declarations []*Declaration
 	// Listeners are told of the component's life. Nil means none.
 	Listeners *Listeners
+	// Watchers are actors that watch the component from its start on, as with WatchSession.
+	Watchers []*actor.PID
+	// Attach, if it is not nil, is called first of all when the component's actor starts, with its
+	// PID and its copy of the configuration, of which Declarations and Watchers may be replaced. It
+	// runs on the component's actor and must not block.
+	Attach func(self *actor.PID, cfg *ComponentConfig)
 	// Main, if it is not nil, is run in every session once that is ready. When it returns nil,
 	// the component leaves and is done. An error, or a panic, gives up the session, and the
-	// component connects again as far as Restarts allows. Its ctx ends with the session; the
-	// component does not go on before Main has returned.
+	// component connects again as far as Restarts allows, over the same transport, of which it is
+	// no failure, and after the delay of its Backoff for as many restarts as count then. An error
+	// of class supervisor.ClassPermanent ends the component, unless RetryPermanent is set. Its ctx
+	// ends with the session; the component does not go on before Main has returned.
 	Main func(ctx context.Context, s *session.Session) error
 	// OnSession is called with each new session, and with nil when it has ended, before anybody
 	// else learns of it. It runs on the component's actors and must not block.

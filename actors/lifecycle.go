@@ -234,42 +234,6 @@ func (a *componentActor) mainDone(m *mainDone) {
 	a.open()
 }
 
-// watch keeps the list of those who want to know of sessions.
-func (a *componentActor) watch(ctx actor.Context, m any) {
-	switch m := m.(type) {
-	case *WatchSession:
-		pid := m.PID
-		if pid == nil {
-			pid = ctx.Sender()
-		}
-		if pid == nil {
-			return
-		}
-		a.watchers[pid.String()] = pid
-		ctx.Watch(pid)
-		if a.session != nil {
-			a.c.host.send(pid, &Joined{Component: a.self, Session: a.session})
-		}
-	case *UnwatchSession:
-		pid := m.PID
-		if pid == nil {
-			pid = ctx.Sender()
-		}
-		if pid != nil {
-			delete(a.watchers, pid.String())
-			ctx.Unwatch(pid)
-		}
-	case *actor.Terminated:
-		delete(a.watchers, m.Who.String())
-	}
-}
-
-func (a *componentActor) notify(m any) {
-	for _, pid := range a.watchers {
-		a.c.host.send(pid, m)
-	}
-}
-
 // call makes a call for an actor of the user.
 func (a *componentActor) call(ctx actor.Context, m *Call) {
 	host, sender := a.c.host, ctx.Sender()

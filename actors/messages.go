@@ -5,6 +5,7 @@ import (
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 )
 
 // Messages to the actors of users that serve procedures and topics, see To and Spawn. All are
@@ -86,8 +87,11 @@ type (
 		Err error
 	}
 
-	// WatchSession asks for *Joined and *Left, and at last for *Ended. If there is a session,
-	// its *Joined comes at once. The component forgets a watcher that has stopped.
+	// WatchSession asks for the messages about the life of a component, which are below, in the
+	// order in which things happen, and at last for *Ended. Those that lead to the present state
+	// come at once: a watcher that comes late learns of the session, too. The component never
+	// waits for a watcher, and forgets one that has stopped. A group passes the message on to all
+	// its children, those to come included, and adds its own *Ended.
 	WatchSession struct {
 		// PID is who wants to know; nil is the sender.
 		PID *actor.PID
@@ -96,8 +100,49 @@ type (
 	// UnwatchSession takes WatchSession back.
 	UnwatchSession struct{ PID *actor.PID }
 
+	// StopChild asks a group to stop one of its children for good, in good order, whatever its
+	// restart type.
+	StopChild struct{ Name string }
+
+	// Stop asks a component to leave its session and stop, in good order. Stopping its PID with
+	// the means of Proto.Actor cuts the connection instead.
+	Stop struct {
+		// Reason of the GOODBYE; "" is protocol.CloseRealm.
+		Reason protocol.URI
+		// Message is a text for people.
+		Message string
+	}
+)
+
+// Messages about the life of a component to those who watch it, see WatchSession. All are pointers;
+// Component is its actor.
+type (
+	// Started is the first one, before the first attempt to connect.
+	Started struct{ Component *actor.PID }
+
+	// Connected says that a transport is open.
+	Connected struct {
+		Component *actor.PID
+		URL       string
+	}
+
+	// ConnectFailed says that an attempt did not become a session. Connected and Disconnected
+	// are around it if the transport was open.
+	ConnectFailed struct {
+		Component *actor.PID
+		URL       string
+		Class     supervisor.Class
+		Err       error
+	}
+
 	// Joined says that a component has a session.
 	Joined struct {
+		Component *actor.PID
+		Session   *session.Session
+	}
+
+	// Ready says that all declarations are acknowledged and the listeners for join have returned.
+	Ready struct {
 		Component *actor.PID
 		Session   *session.Session
 	}
@@ -109,19 +154,17 @@ type (
 		Reason    *session.EndedError
 	}
 
-	// Ended says that a component has stopped for good: with nil if it was told to or has done
-	// its work.
-	Ended struct {
+	// Disconnected says that a transport is closed, with nil if that was in good order.
+	Disconnected struct {
 		Component *actor.PID
+		URL       string
 		Err       error
 	}
 
-	// Stop asks a component to leave its session and stop, in good order. Stopping its PID with
-	// the means of Proto.Actor cuts the connection instead.
-	Stop struct {
-		// Reason of the GOODBYE; "" is protocol.CloseRealm.
-		Reason protocol.URI
-		// Message is a text for people.
-		Message string
+	// Ended says that a component, or a group, has stopped for good: with nil if it was told to or
+	// has done its work.
+	Ended struct {
+		Component *actor.PID
+		Err       error
 	}
 )

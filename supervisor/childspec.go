@@ -11,19 +11,23 @@ import (
 type RestartType int
 
 const (
-	// RestartTransient restarts a child that failed, unless its failure is ClassPermanent, and
-	// leaves alone one that ended normally. It is the zero value: a component that has done its
-	// work is done, and refused credentials are refused again.
-	RestartTransient RestartType = iota
+	// RestartDefault is the zero value: RestartTransient in a Group, RestartTemporary for a
+	// component that runs by itself.
+	RestartDefault RestartType = iota
+	// RestartTransient restarts a child that failed, whatever the class of its failure, and
+	// leaves alone one that ended normally: what has done its work is done.
+	RestartTransient
 	// RestartPermanent restarts a child whenever it ends, for whatever reason.
 	RestartPermanent
 	// RestartTemporary never restarts a child, also not one that was stopped because of a sibling.
 	RestartTemporary
 )
 
-// String returns "transient", "permanent" or "temporary".
+// String returns "default", "transient", "permanent" or "temporary".
 func (t RestartType) String() string {
 	switch t {
+	case RestartDefault:
+		return "default"
 	case RestartTransient:
 		return "transient"
 	case RestartPermanent:
@@ -35,11 +39,36 @@ func (t RestartType) String() string {
 	}
 }
 
+// Valid reports whether t is one of the constants.
+func (t RestartType) Valid() bool { return t >= RestartDefault && t <= RestartTemporary }
+
+// RestartPolicy says whether a component that has ended is started again, how often, and after
+// which delay. The zero value never starts one again that runs by itself.
+type RestartPolicy struct {
+	// Type says after which kind of end.
+	Type RestartType
+	// Intensity limits the restarts; one more, and the end is final. The zero value means the
+	// defaults.
+	Intensity Intensity
+	// Backoff is the delay before a restart; the retry it is asked for is the number of restarts
+	// that count against Intensity at that time. The zero value means the defaults.
+	Backoff Backoff
+}
+
+// Validate returns every problem of the policy, joined, or nil.
+func (p RestartPolicy) Validate() error {
+	errs := []error{p.Intensity.Validate(), p.Backoff.Validate()}
+	if !p.Type.Valid() {
+		errs = append(errs, fmt.Errorf("unknown restart type %v", p.Type))
+	}
+	return errors.Join(errs...)
+}
+
 // ChildSpec describes one child of a supervisor.
 type ChildSpec struct {
 	// Name identifies the child in its Group. Required and unique.
 	Name string
-	// Restart says when the child is started again. The zero value is RestartTransient.
+	// Restart says when the child is started again. The zero value means RestartTransient.
 	Restart RestartType
 	// Props is what to spawn. A Group only carries it along for the actor that performs its
 	// actions, and does not need it.
@@ -82,7 +111,8 @@ type GroupConfig struct {
 	// many siblings are restarted with it. The zero value means the defaults.
 	Intensity Intensity
 	// Backoff is the delay before a restart; the retry it is asked for is the number of
-	// restarts that count against Intensity at that time. The zero value means the defaults.
+	// restarts that count against Intensity at that time: those of the child alone with
+	// OneForOne, those of the whole group otherwise. The zero value means the defaults.
 	Backoff Backoff
 }
 
@@ -101,7 +131,7 @@ func (c GroupConfig) Validate() error {
 			errs = append(errs, fmt.Errorf("child %d: name %q is taken", i, spec.Name))
 		}
 		seen[spec.Name] = true
-		if spec.Restart < RestartTransient || spec.Restart > RestartTemporary {
+		if !spec.Restart.Valid() {
 			errs = append(errs, fmt.Errorf("child %d (%s): unknown restart type %v", i, spec.Name, spec.Restart))
 		}
 	}

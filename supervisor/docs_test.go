@@ -72,3 +72,17 @@ func TestDocsEventTable(t *testing.T) {
 		require.True(t, listed[m[1]], "%s is not on the page", m[1])
 	}
 }
+
+func TestDocsRestartTable(t *testing.T) {
+	t.Parallel()
+	yesno := map[bool]string{true: "yes", false: "no"}
+	listed := rows(t, "| restart type | ended normally | failed |")
+	require.Len(t, listed, 3)
+	for i, row := range listed {
+		typ := RestartType(i + 1)
+		require.Equal(t, []string{typ.String(), yesno[restarts(typ, nil)], yesno[restarts(typ, Permanent(errCrash))]}, row)
+		require.Equal(t, row[2], yesno[restarts(typ, errCrash)], "class does not matter")
+	}
+	require.Equal(t, restarts(RestartTransient, nil), restarts(RestartDefault, nil))
+	require.Equal(t, restarts(RestartTransient, errCrash), restarts(RestartDefault, errCrash))
+}

@@ -18,7 +18,7 @@ type Event interface {
 
 // Origin says which component an Event is about, and when it happened.
 type Origin struct {
-	// Component is the component's name.
+	// Component is the name of the component, or of the group.
 	Component string
 	// Time is when it happened.
 	Time time.Time
@@ -65,7 +65,7 @@ func levelOf(err error, bad slog.Level) slog.Level {
 	return slog.LevelInfo
 }
 
-// Started is published once when a component starts, before its first attempt.
+// Started is published when a component starts, before its first attempt, and when a group does.
 type Started struct {
 	Origin
 }
@@ -263,14 +263,15 @@ func (e *HandlerPanicked) Log() (slog.Level, string, []slog.Attr) {
 	return slog.LevelError, "handler panicked", e.attrs(attrs...)
 }
 
-// Restarted is published when a part of a component was started again after a failure.
+// Restarted is published when a group has started one of its children again. Origin names the group.
 type Restarted struct {
 	Origin
-	// Child is the actor's name, such as "session" or "registration/com.example.add".
+	// Child is the name of the child.
 	Child string
-	// Restarts is how often it was restarted within the restart window, this time included.
+	// Restarts is how many restarts because of this child count within the window, this one
+	// included.
 	Restarts int
-	// Err is the failure.
+	// Err is why it had ended; nil if it ended normally, or was restarted along with a sibling.
 	Err error
 }
 
@@ -280,7 +281,7 @@ func (e *Restarted) Log() (slog.Level, string, []slog.Attr) {
 		slog.String("child", e.Child), slog.Int("restarts", e.Restarts), errAttr(e.Err))
 }
 
-// Stopped is the last event of a component.
+// Stopped is the last event of a component, and of a group.
 type Stopped struct {
 	Origin
 	// Err is why the component ended; nil if it was stopped or has done its work.

@@ -68,7 +68,7 @@ func ExampleGroup() {
 			case *supervisor.StopChildren:
 				fmt.Println("stop", a.Names)
 			case *supervisor.StartChildren: // on a timer that posts the token, if After is not zero
-				fmt.Println("start", a.Names, "after", a.After, group.Started(a.Token))
+				fmt.Println("start", group.Started(a.Token), "after", a.After)
 			case *supervisor.GiveUp:
 				fmt.Println(a.Err)
 			}
@@ -79,9 +79,9 @@ func ExampleGroup() {
 	perform(group.Terminated("api", errors.New("out of memory"), now, 0.5))
 	perform(group.Terminated("ui", nil, now, 0.5))
 	// Output:
-	// start [store api ui] after 0s true
+	// start [store api ui] after 0s
 	// stop [ui]
-	// start [api ui] after 1.5s true
+	// start [api ui] after 1.5s
 }
 
 // worker fails the first time it is started.

@@ -19,10 +19,10 @@ type StopChildren struct {
 	Names []string
 }
 
-// StartChildren asks to wait, then to ask Group.Started with the token, and if that returns
-// true to spawn children one after the other, in this order.
+// StartChildren asks to wait, then to ask Group.Started with the token, and to spawn the children
+// that it returns one after the other, in this order.
 type StartChildren struct {
-	// Names of the children, in the order of GroupConfig.Children.
+	// Names of the children, in the order of GroupConfig.Children, as it looks now.
 	Names []string
 	// After is how long to wait; zero for the first start.
 	After time.Duration
@@ -52,9 +52,11 @@ const (
 )
 
 type child struct {
-	spec  ChildSpec
-	state childState
-	batch uint64 // token of the restart that takes it along, 0 if none
+	spec     ChildSpec
+	state    childState
+	batch    uint64 // token of the restart that takes it along, 0 if none
+	halted   bool   // by StopChild
+	restarts Budget // those it caused
 }
 
 // Group decides for the children of one supervisor what happens when one of them ends. It does
@@ -63,6 +65,7 @@ type child struct {
 type Group struct {
 	cfg      GroupConfig
 	children []child
+	index    map[string]int // of the children, by name
 	budget   *Budget
 	delays   map[uint64]time.Duration // of the batches that are not started yet
 	token    uint64
@@ -74,9 +77,13 @@ func NewGroup(cfg GroupConfig) (*Group, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("supervisor: group: %w", err)
 	}
-	g := &Group{cfg: cfg, budget: NewBudget(cfg.Intensity), delays: make(map[uint64]time.Duration)}
-	for _, spec := range cfg.Children {
-		g.children = append(g.children, child{spec: spec})
+	g := &Group{
+		cfg: cfg, index: make(map[string]int, len(cfg.Children)),
+		budget: NewBudget(cfg.Intensity), delays: make(map[uint64]time.Duration),
+	}
+	for i, spec := range cfg.Children {
+		g.children = append(g.children, child{spec: spec, restarts: Budget{intensity: cfg.Intensity}})
+		g.index[spec.Name] = i
 	}
 	return g, nil
 }
@@ -88,34 +95,41 @@ func (g *Group) Start() []Action {
 	}
 	token := g.newBatch(0)
 	for i := range g.children {
-		g.children[i].state, g.children[i].batch = childWaiting, token
+		if c := &g.children[i]; !c.halted {
+			c.state, c.batch = childWaiting, token
+		}
+	}
+	if g.dropEmpty(token) {
+		return nil
 	}
 	return g.ready(token)
 }
 
-// Started reports whether the children of the StartChildren with this token are still to be
-// spawned, and if so counts them as running. It is false once a later failure has taken them
-// into a restart of its own, and after Stop or GiveUp. A child that can't be spawned is
-// reported with Terminated.
-func (g *Group) Started(token uint64) bool {
+// Started returns the children of the StartChildren with this token that are to be spawned, in
+// order, and counts them as running. There are none once a later failure has taken them into a
+// restart of its own, and after Stop or GiveUp. A child that can't be spawned is reported with
+// Terminated.
+func (g *Group) Started(token uint64) []string {
 	if _, ok := g.delays[token]; !ok || g.ended || g.stopping(token) {
-		return false
+		return nil
 	}
 	delete(g.delays, token)
+	var names []string
 	for i := range g.children {
 		if c := &g.children[i]; c.batch == token {
 			c.state, c.batch = childRunning, 0
+			names = append(names, c.spec.Name)
 		}
 	}
-	return true
+	return names
 }
 
 // Terminated reports that a child is gone, with the reason of its end or nil if it ended
 // normally, and returns what is to be done. Names that are not in the group, and children that
 // are not running, are ignored. rnd places the delay in the jitter band, see Backoff.Delay.
 func (g *Group) Terminated(name string, reason error, now time.Time, rnd float64) []Action {
-	i := slices.IndexFunc(g.children, func(c child) bool { return c.spec.Name == name })
-	if i < 0 {
+	i, ok := g.index[name]
+	if !ok {
 		return nil
 	}
 	c := &g.children[i]
@@ -137,7 +151,67 @@ func (g *Group) Terminated(name string, reason error, now time.Time, rnd float64
 		err := &IntensityError{Child: name, Intensity: g.cfg.Intensity, Err: reason}
 		return append(g.Stop(), &GiveUp{Err: err})
 	}
-	return g.restart(i, g.cfg.Backoff.Delay(g.budget.Spent(now), rnd))
+	return g.restart(i, g.cfg.Backoff.Delay(g.retry(c, now), rnd))
+}
+
+// retry returns how many restarts count for the delay of the next one. Children that do not share
+// a fate do not share a delay either: a thousand that fail at once are not the fault of each other.
+func (g *Group) retry(c *child, now time.Time) int {
+	c.restarts.Spend(now)
+	if g.cfg.Strategy == OneForOne {
+		return c.restarts.Spent(now)
+	}
+	return g.budget.Spent(now)
+}
+
+// Restarts returns how many restarts a child has caused that count at the given time.
+func (g *Group) Restarts(name string, now time.Time) int {
+	if i, ok := g.index[name]; ok {
+		return g.children[i].restarts.Spent(now)
+	}
+	return 0
+}
+
+// Ended reports whether a child has ended for good, or has never been started.
+func (g *Group) Ended(name string) bool {
+	i, ok := g.index[name]
+	return ok && g.children[i].state == childDown
+}
+
+// StopChild ends one child for good and returns the actions for it: that it be stopped, if it is
+// running, and that those be started that only waited for it to stop. The others stay as they are.
+// Names that are not in the group are ignored.
+func (g *Group) StopChild(name string) []Action {
+	i, ok := g.index[name]
+	if !ok {
+		return nil
+	}
+	c := &g.children[i]
+	batch := c.batch
+	c.batch, c.halted = 0, true
+	switch c.state {
+	case childRunning:
+		c.state = childStopping
+		return stopActions([]string{name})
+	case childWaiting:
+		c.state = childDown
+		g.dropEmpty(batch)
+	case childStopping:
+		if batch != 0 && !g.dropEmpty(batch) {
+			return g.ready(batch)
+		}
+	case childDown:
+	}
+	return nil
+}
+
+// dropEmpty forgets a batch that has no members any more.
+func (g *Group) dropEmpty(token uint64) bool {
+	if slices.ContainsFunc(g.children, func(c child) bool { return c.batch == token }) {
+		return false
+	}
+	delete(g.delays, token)
+	return true
 }
 
 // Stop ends the group and returns the action that stops the children that are left. No child is
@@ -175,7 +249,7 @@ func (g *Group) restart(i int, delay time.Duration) []Action {
 	var names []string
 	for k := len(g.children) - 1; k >= 0; k-- {
 		c := &g.children[k]
-		if c.state == childDown || (k != i && !g.sharesFate(k, i)) {
+		if c.state == childDown || c.halted || (k != i && !g.sharesFate(k, i)) {
 			continue
 		}
 		if c.state == childRunning {
@@ -247,6 +321,6 @@ func restarts(t RestartType, reason error) bool {
 	case RestartTemporary:
 		return false
 	default:
-		return reason != nil && Classify(reason) != ClassPermanent
+		return reason != nil
 	}
 }

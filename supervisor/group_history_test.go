@@ -13,6 +13,7 @@ import (
 type history struct {
 	t      *testing.T
 	rng    *rand.Rand
+	halted map[string]bool
 	g      *Group
 	specs  []ChildSpec
 	up     map[string]bool
@@ -24,9 +25,9 @@ type history struct {
 
 func newHistory(t *testing.T, seed uint64) *history {
 	t.Helper()
-	h := &history{t: t, rng: rand.New(rand.NewPCG(seed, 1)), up: map[string]bool{}}
+	h := &history{t: t, rng: rand.New(rand.NewPCG(seed, 1)), up: map[string]bool{}, halted: map[string]bool{}}
 	for i := range 1 + h.rng.IntN(5) {
-		h.specs = append(h.specs, ChildSpec{Name: fmt.Sprint("c", i), Restart: RestartType(h.rng.IntN(3))})
+		h.specs = append(h.specs, ChildSpec{Name: fmt.Sprint("c", i), Restart: RestartType(h.rng.IntN(4))})
 	}
 	g, err := NewGroup(GroupConfig{
 		Strategy:  GroupStrategy(h.rng.IntN(3)),
@@ -59,14 +60,16 @@ func (h *history) perform(actions []Action) {
 
 func (h *history) step() {
 	h.clock += h.rng.Float64()
-	switch h.rng.IntN(6) {
+	switch h.rng.IntN(7) {
 	case 0:
 		h.perform(h.g.Start())
 	case 1, 2:
 		h.fire()
 	case 3:
 		h.end(h.specs[h.rng.IntN(len(h.specs))].Name)
-	case 4, 5:
+	case 4:
+		h.halt(h.specs[h.rng.IntN(len(h.specs))].Name)
+	case 5, 6:
 		if len(h.stops) > 0 {
 			h.end(h.stops[h.rng.IntN(len(h.stops))])
 		}
@@ -81,14 +84,23 @@ func (h *history) fire() {
 	i := h.rng.IntN(len(h.timers))
 	a := h.timers[i]
 	h.timers = append(h.timers[:i], h.timers[i+1:]...)
-	if !h.g.Started(a.Token) {
-		return
-	}
-	require.False(h.t, h.gaveUp)
-	for _, name := range a.Names {
+	names := h.g.Started(a.Token)
+	require.Subset(h.t, a.Names, names)
+	require.False(h.t, h.gaveUp && len(names) > 0)
+	for _, name := range names {
 		require.False(h.t, h.up[name], "%s is started twice at once", name)
+		require.False(h.t, h.halted[name], "%s was stopped for good", name)
 		h.up[name] = true
 	}
+}
+
+// halt stops one child for good, seldom enough that some are left.
+func (h *history) halt(name string) {
+	if h.rng.IntN(20) > 0 {
+		return
+	}
+	h.halted[name] = true
+	h.perform(h.g.StopChild(name))
 }
 
 func (h *history) end(name string) {

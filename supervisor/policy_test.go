@@ -91,6 +91,7 @@ func TestStrings(t *testing.T) {
 		{ClassPermanent, "permanent"},
 		{ClassBug, "bug"},
 		{Class(9), "Class(9)"},
+		{RestartDefault, "default"},
 		{RestartTransient, "transient"},
 		{RestartPermanent, "permanent"},
 		{RestartTemporary, "temporary"},

@@ -76,9 +76,10 @@ type Attempt struct {
 //     joins there is at least one delay, and a router that accepts sessions and drops them is
 //     not flooded.
 //   - A permanent failure ends everything, unless RetryPermanent is set.
+//   - A session that this side gives up for a reason of its own is nobody's failure.
 //
-// The owner calls Next for each attempt, and then either Joined and, when the session is lost,
-// Failed, or only Failed. Not safe for concurrent use; it has no clock and no randomness.
+// The owner calls Next for each attempt, and then either Joined and, when the session is over,
+// Failed or Closed, or only Failed. Not safe for concurrent use; it has no clock and no randomness.
 type Reconnect struct {
 	cfg        ReconnectConfig
 	transports []transportState
@@ -159,6 +160,18 @@ func (r *Reconnect) Failed(err error) Class {
 		r.permanent = Permanent(fmt.Errorf("supervisor: %s: %w", policy.Name, err))
 	}
 	return class
+}
+
+// Closed reports that the attempt or the session under way was given up by this side, for a reason
+// that is not its transport's: that is tried again first, with the delay of the failures it had
+// before. How long to wait because of the reason is for whoever knows it to say.
+func (r *Reconnect) Closed() {
+	if r.current == none {
+		return
+	}
+	n := len(r.transports)
+	r.last = (r.current + n - 1) % n
+	r.current, r.joined = none, false
 }
 
 // Joined reports that the attempt under way became a session. Without one it changes nothing.

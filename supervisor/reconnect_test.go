@@ -333,3 +333,38 @@ func TestNewReconnectCopiesAndValidates(t *testing.T) {
 	require.ErrorContains(t, err, "transport 0 (ws://a): max retries -2 is below -1")
 	require.ErrorContains(t, err, "transport 1 (ws://b): backoff: growth NaN")
 }
+
+// A session that this side gave up is no failure: the same transport comes first, at once, also
+// with no retries left, and nothing that was lost before is forgotten.
+func TestReconnectClosed(t *testing.T) {
+	t.Parallel()
+	r, err := NewReconnect(ReconnectConfig{Transports: []TransportPolicy{{Name: "a"}, {Name: "b"}}})
+	require.NoError(t, err)
+	r.Closed() // nothing is under way
+	a, ok := r.Next(middle)
+	require.True(t, ok)
+	require.Zero(t, a.Transport)
+	r.Closed() // before it became a session
+	a, ok = r.Next(middle)
+	require.True(t, ok)
+	require.Equal(t, Attempt{Transport: 0}, a)
+	r.Failed(errors.New("refused"))
+	for range 3 {
+		a, ok = r.Next(middle)
+		require.True(t, ok)
+		require.Equal(t, Attempt{Transport: 1}, a)
+		r.Joined()
+		r.Closed()
+		require.Equal(t, ClassTransient, r.Failed(errors.New("ended")), "counts for nothing")
+	}
+	require.NoError(t, r.Err())
+}
+
+func TestRestartPolicyValidate(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, RestartPolicy{}.Validate())
+	err := RestartPolicy{Type: 9, Intensity: Intensity{Window: -1}, Backoff: Backoff{Growth: 0.5}}.Validate()
+	for _, want := range []string{"unknown restart type RestartType(9)", "window -1ns", "growth 0.5"} {
+		require.ErrorContains(t, err, want)
+	}
+}
