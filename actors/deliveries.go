@@ -37,6 +37,22 @@ type peerEvents struct {
 	run *router.Events
 }
 
+// encode makes the run ready for the session, once for all sessions of its kind. Only the
+// run's publisher may do so.
+func (h *peerHandle) encode(to *router.Peer, run *router.Events) {
+	if v := h.variant; v >= 0 && run.Encoded[v] == nil {
+		run.Encoded[v] = encodeRun(run, v, to.Serializer)
+	}
+}
+
+// checkHardMark gives up a session that does not read: so much is queued for it, without
+// the last n bytes, that it is a slow consumer.
+func (h *peerHandle) checkHardMark(host *Host, hardMark, n int) {
+	if h.flow.owed()-int64(n) > int64(hardMark) && !h.flow.dead.Load() && !h.flow.overrun.Swap(true) {
+		host.send(h.pid, &overrun{})
+	}
+}
+
 // postEvents hands a run to the session, counted until deliverEvents.
 func (h *peerHandle) postEvents(host *Host, to *router.Peer, run *router.Events) {
 	n := int64(run.Size())

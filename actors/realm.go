@@ -30,6 +30,7 @@ type realmRef struct {
 	admission router.Admission
 	paths     map[string][]router.Authenticator
 	slow      SlowConsumerPolicy
+	hardMark  int
 	pid       *actor.PID
 	snapshot  atomic.Pointer[router.Snapshot]
 }
@@ -43,15 +44,18 @@ type realmActor struct {
 }
 
 // newRealmRef starts the realm's actor.
-func newRealmRef(h *Host, c RealmConfig, pidName string, a router.Admission, access *router.Access) (*realmRef, error) {
-	ref := &realmRef{name: c.Name, admission: a, paths: maps.Clone(c.Paths), slow: c.SlowConsumers}
+func (r *Router) newRealmRef(c RealmConfig, a router.Admission, access *router.Access) (*realmRef, error) {
+	h := r.host
+	ref := &realmRef{
+		name: c.Name, admission: a, paths: maps.Clone(c.Paths), slow: c.SlowConsumers, hardMark: r.cfg.Limits.HardMark,
+	}
 	realm := router.NewRealm()
 	realm.Authorize(access)
 	snapshot, _ := realm.Commit()
 	ref.snapshot.Store(snapshot)
 	pid, err := h.system.Root.SpawnNamed(h.rootProps(func() actor.Actor {
 		return &realmActor{host: h, ref: ref, realm: realm}
-	}), pidName)
+	}), r.name+"/realm/"+string(c.Name))
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +73,10 @@ func (r *realmActor) Receive(ctx actor.Context) {
 		r.realm.Authorize(m.access)
 		r.changed()
 	case *realmJoin:
-		r.realm.Join(m.peer)
+		r.realm.Join(time.Now(), m.peer)
+		r.changed()
 	case *realmLeave:
-		r.realm.Leave(m.peer)
+		r.realm.Leave(time.Now(), m.peer)
 		r.changed()
 	case *sched.Drained:
 		r.commit()
@@ -89,9 +94,9 @@ func (r *realmActor) failed(ctx actor.Context, err *supervisor.PanicError) {
 
 // changed commits every so often when the mailbox does not run dry by itself.
 func (r *realmActor) changed() {
-	const often = 256
+	const often, large = 256, 1 << 20
 	r.pending++
-	if r.pending >= often {
+	if r.pending >= often || r.realm.Pending() >= large {
 		r.commit()
 	}
 }
@@ -105,14 +110,55 @@ func (r *realmActor) commit() {
 		r.ref.snapshot.Store(snapshot)
 	}
 	for len(replies) > 0 {
-		to := replies[0].To
-		batch := newDeliveries(to)
-		n := 0
-		for n < len(replies) && replies[n].To == to {
-			batch.add(replies[n].Delivery)
-			n++
+		n := 1
+		switch first := &replies[0]; first.Delivery.Kind {
+		case router.EventRun:
+			r.postEvents(first.To, first.Delivery.Events)
+		case router.Kill:
+			r.kill(first.To, first.Delivery.Message)
+		default:
+			for n < len(replies) && replies[n].To == first.To && batched(replies[n].Delivery.Kind) {
+				n++
+			}
+			r.post(replies[:n])
 		}
 		replies = replies[n:]
-		batch.post(r.host)
+	}
+}
+
+// batched reports whether deliveries of this kind go to a session in batches.
+func batched(k router.DeliveryKind) bool { return k != router.EventRun && k != router.Kill }
+
+// post hands over what there is for one session. One that has let too much pile up
+// already is about to be disconnected, and is spared the rest.
+func (r *realmActor) post(replies []router.Reply) {
+	to := replies[0].To
+	handle := handleOf(to)
+	if handle.flow.overrun.Load() {
+		return
+	}
+	batch := newDeliveries(to)
+	for i := range replies {
+		batch.add(replies[i].Delivery)
+	}
+	size := batch.size
+	batch.post(r.host)
+	handle.checkHardMark(r.host, r.ref.hardMark, size)
+}
+
+func (r *realmActor) postEvents(to *router.Peer, run *router.Events) {
+	handle := handleOf(to)
+	if handle.flow.overrun.Load() {
+		return
+	}
+	handle.encode(to, run)
+	handle.postEvents(r.host, to, run)
+	handle.checkHardMark(r.host, r.ref.hardMark, run.Size())
+}
+
+// kill has the session of a peer ended.
+func (r *realmActor) kill(to *router.Peer, m protocol.Message) {
+	if bye, ok := m.(*protocol.Goodbye); ok {
+		r.host.send(handleOf(to).pid, &kick{peer: to, reason: bye.Reason, message: bye.Details.Message})
 	}
 }

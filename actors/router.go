@@ -164,11 +164,12 @@ type Router struct {
 func routerRoles() protocol.Roles {
 	return protocol.Roles{}.
 		With(protocol.Broker, protocol.FeatureSubscriberBlackWhiteListing|protocol.FeaturePublisherExclusion|
-			protocol.FeaturePublisherIdentification|protocol.FeaturePatternBasedSubscription).
+			protocol.FeaturePublisherIdentification|protocol.FeaturePatternBasedSubscription|
+			protocol.FeatureSessionMetaAPI|protocol.FeatureSubscriptionMetaAPI|protocol.FeatureSubscriptionRevocation).
 		With(protocol.Dealer, protocol.FeatureProgressiveCallResults|protocol.FeatureCallTimeout|
 			protocol.FeatureCallCanceling|protocol.FeatureCallerIdentification|
 			protocol.FeaturePatternBasedRegistration|protocol.FeatureSharedRegistration|
-			protocol.FeatureRegistrationRevocation)
+			protocol.FeatureSessionMetaAPI|protocol.FeatureRegistrationMetaAPI|protocol.FeatureRegistrationRevocation)
 }
 
 // NewRouter starts a router in the host. Errors name the setting at fault.
@@ -199,7 +200,7 @@ func NewRouter(h *Host, cfg RouterConfig) (*Router, error) {
 		return nil, fmt.Errorf("actors: router: %w", err)
 	}
 	for _, c := range r.cfg.Realms {
-		ref, err := newRealmRef(h, c, r.name+"/realm/"+string(c.Name), router.Admission{
+		ref, err := r.newRealmRef(c, router.Admission{
 			Roles: routerRoles(), Agent: r.cfg.Agent, Authenticators: c.Authenticators,
 		}, accesses[c.Name])
 		if err != nil {

@@ -134,9 +134,7 @@ func (s *routerSession) postEvents(to *router.Peer, run *router.Events) {
 		s.postAll()
 	}
 	handle := handleOf(to)
-	if v := handle.variant; v >= 0 && run.Encoded[v] == nil {
-		run.Encoded[v] = encodeRun(run, v, to.Serializer)
-	}
+	handle.encode(to, run)
 	handle.postEvents(s.router.host, to, run)
 	s.watch(handle, run.Size())
 }
@@ -178,6 +176,7 @@ func (s *routerSession) variant() int {
 func (s *routerSession) Command(c router.Command) {
 	s.brake.commands++
 	s.router.host.send(s.realm.pid, &realmCommand{command: c})
+	s.session.Route(s.realm.snapshot.Load())
 }
 
 // StartTimer implements router.Effects.

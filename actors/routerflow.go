@@ -88,9 +88,7 @@ func (s *routerSession) watch(to *peerHandle, n int) {
 	if flow.dead.Load() {
 		return
 	}
-	if flow.owed()-int64(n) > int64(limits.HardMark) && !flow.overrun.Swap(true) {
-		s.router.host.send(to.pid, &overrun{})
-	}
+	to.checkHardMark(s.router.host, limits.HardMark, n)
 	if level-int64(n) <= int64(limits.HighMark)/2 {
 		flow.since.Store(s.router.clock())
 	} else {

@@ -21,6 +21,7 @@ type (
 	// kick ends the session, with GOODBYE if it is established and reads what it is
 	// sent, else with ABORT.
 	kick struct {
+		peer    *router.Peer // nil: whichever session there is
 		reason  protocol.URI
 		message string
 	}
@@ -411,7 +412,7 @@ func (s *routerSession) endInflow() {
 
 // kick ends the session on the router's side.
 func (s *routerSession) kick(m *kick) {
-	if s.closed {
+	if s.closed || m.peer != nil && m.peer != s.peer {
 		return
 	}
 	if s.session == nil {

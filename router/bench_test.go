@@ -70,7 +70,7 @@ func BenchmarkRegister(b *testing.B) {
 	for _, n := range []int{0, 1000, benchEntries} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			r, p := NewRealm(), &Peer{ID: 1}
-			r.Join(p)
+			r.Join(time.Time{}, p)
 			register := func(uri protocol.URI) protocol.ID {
 				r.Apply(time.Time{}, Command{From: p, Message: &protocol.Register{Request: 1, Procedure: uri}})
 				_, replies := r.Commit()
@@ -102,7 +102,7 @@ func BenchmarkSubscribe(b *testing.B) {
 			peers := make([]*Peer, n+1)
 			for i := range peers {
 				peers[i] = &Peer{ID: protocol.ID(i + 1)} //nolint:gosec // i is small
-				r.Join(peers[i])
+				r.Join(time.Time{}, peers[i])
 			}
 			subscribe := func(p *Peer) {
 				r.Apply(time.Time{}, Command{From: p, Message: &protocol.Subscribe{Request: 1, Topic: "com.topic"}})
@@ -169,7 +169,7 @@ func join(b *testing.B, r *Realm, id protocol.ID, m protocol.Message) *line {
 	l := &line{}
 	p := &Peer{ID: id, Roles: rolesWith(everything), Handle: l}
 	l.self = NewSession(p, SessionConfig{})
-	r.Join(p)
+	r.Join(time.Time{}, p)
 	if m != nil {
 		l.self.Receive(m, l)
 		r.Apply(time.Time{}, Command{From: p, Message: m})

@@ -80,7 +80,7 @@ func (c *client) receive(m protocol.Message) {
 		asked := answerTo[*protocol.Subscribe](c, m.Request)
 		c.subs[m.Subscription] = pattern{asked.Topic, asked.Options.Match}
 	case *protocol.Unsubscribed:
-		delete(c.subs, answerTo[*protocol.Unsubscribe](c, m.Request).Subscription)
+		c.unsubscribed(m)
 	case *protocol.Registered:
 		asked := answerTo[*protocol.Register](c, m.Request)
 		c.regs[m.Registration] = pattern{asked.Procedure, asked.Options.Match}
@@ -98,6 +98,9 @@ func (c *client) receive(m protocol.Message) {
 		c.invoked(m)
 	case *protocol.Interrupt:
 		c.interrupted(m)
+	case *protocol.Goodbye:
+		holds(c.expected == m.Type() || m.Reason == protocol.CloseKilled, "%s was sent %+v", c.x.name, m)
+		c.leaving = true
 	default:
 		holds(c.expected == m.Type(), "%s was sent %+v", c.x.name, m)
 		c.leaving = true
@@ -110,6 +113,16 @@ func answerTo[M protocol.Message](c *client, id protocol.ID) M {
 	holds(ok, "%s made no such request %d", c.x.name, id)
 	delete(c.pending, id)
 	return m
+}
+
+func (c *client) unsubscribed(m *protocol.Unsubscribed) {
+	id := m.Details.ID
+	if m.Request != 0 {
+		id = answerTo[*protocol.Unsubscribe](c, m.Request).Subscription
+	}
+	_, held := c.subs[id]
+	holds(held, "%s lost subscription %d, which it does not have", c.x.name, id)
+	delete(c.subs, id)
 }
 
 func (c *client) unregistered(m *protocol.Unregistered) {
@@ -138,6 +151,11 @@ func (c *client) failed(m *protocol.Error) {
 func (c *client) result(m *protocol.Result) {
 	call := c.calls[m.Request]
 	holds(call != nil, "%s got RESULT for call %d, which waits for nothing", c.x.name, m.Request)
+	if call.Procedure.Reserved() {
+		c.counts["meta results"]++
+		delete(c.calls, m.Request)
+		return
+	}
 	holds(string(call.Payload.Args) == string(m.Payload.Args), "%s got the result of another call", c.x.name)
 	if m.Details.Progress {
 		holds(call.Options.ReceiveProgress, "%s was sent %+v", c.x.name, m)
@@ -149,6 +167,11 @@ func (c *client) result(m *protocol.Result) {
 func (c *client) event(m *protocol.Event) {
 	p, subscribed := c.subs[m.Subscription]
 	holds(subscribed, "%s got an event of subscription %d, which it does not have", c.x.name, m.Subscription)
+	if m.Details.Topic.Reserved() {
+		c.counts["meta"]++
+		holds(naiveMatch(string(m.Details.Topic), p) && m.Payload.Serializer == protocol.MessagePack, "%s was sent %+v", c.x.name, m)
+		return
+	}
 	from, seq := c.parse(m.Payload)
 	if m.Details.Topic != "" {
 		holds(naiveMatch(string(m.Details.Topic), p), "%s was sent %+v", c.x.name, m)
@@ -196,6 +219,12 @@ func (c *client) checkAtRest() {
 	holds(len(c.calls) == len(c.x.s.calls), "%s has calls its session does not have", c.x.name)
 	for id := range c.calls {
 		holds(c.x.s.calls[id] != nil, "%s waits for an answer to call %d", c.x.name, id)
+	}
+	if !c.x.peer.Roles.Supports(protocol.Subscriber, protocol.FeatureSubscriptionRevocation) { // it was not told of removals
+		maps.DeleteFunc(c.subs, func(id protocol.ID, _ pattern) bool {
+			_, held := c.x.s.subs[id]
+			return !held
+		})
 	}
 	holds(slices.Equal(sorted(c.subs), sorted(c.x.s.subs)), "%s has subscriptions %v, its session %v", c.x.name, c.subs, c.x.s.subs)
 	if !c.x.peer.asCallee(protocol.FeatureRegistrationRevocation) { // it was not told of evictions

@@ -3,7 +3,6 @@ package router
 import (
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
@@ -11,7 +10,7 @@ import (
 // register adds m as a callee. The first callee decides the invocation policy; a
 // second one needs the same shared policy (Advanced Profile, "Shared Registration").
 // With force_reregister the newcomer takes the place of all others.
-func (r *Realm) register(now time.Time, m *member, msg *protocol.Register) {
+func (r *Realm) register(m *member, msg *protocol.Register) {
 	policy := msg.Options.Invoke
 	if policy == "" {
 		policy = protocol.InvokeSingle
@@ -36,7 +35,7 @@ func (r *Realm) register(now time.Time, m *member, msg *protocol.Register) {
 	}
 	next := &Registration{
 		ID: r.newIDUnless(exists), URI: msg.Procedure, Match: msg.Options.Match,
-		Invoke: policy, Created: now, cursor: new(atomic.Uint64),
+		Invoke: policy, Created: r.now, cursor: new(atomic.Uint64),
 	}
 	if exists {
 		*next = *reg
@@ -49,6 +48,11 @@ func (r *Realm) register(now time.Time, m *member, msg *protocol.Register) {
 	}
 	m.regs[next.ID] = struct{}{}
 	r.answer(m.peer, &protocol.Registered{Request: msg.Request, Registration: next.ID})
+	if !exists {
+		r.lists.registrations = nil
+		r.metaEvent(onRegistrationCreate, m.peer.ID, next)
+	}
+	r.metaEvent(onRegister, m.peer.ID, next.ID)
 }
 
 func (r *Realm) newIDUnless(known bool) protocol.ID {
@@ -63,9 +67,9 @@ func (r *Realm) unregister(m *member, msg *protocol.Unregister) {
 		r.refuse(m.peer, msg, msg.Request, protocol.ErrorNoSuchRegistration)
 		return
 	}
+	r.answer(m.peer, &protocol.Unregistered{Request: msg.Request, Details: protocol.RevocationDetails{ID: msg.Registration}})
 	delete(m.regs, msg.Registration)
 	r.dropCallee(r.regs[msg.Registration], m.peer)
-	r.answer(m.peer, &protocol.Unregistered{Request: msg.Request, Details: protocol.RevocationDetails{ID: msg.Registration}})
 }
 
 // dropCallee takes p off the registration, and the registration off the realm with
@@ -73,6 +77,8 @@ func (r *Realm) unregister(m *member, msg *protocol.Unregister) {
 func (r *Realm) dropCallee(reg *Registration, p *Peer) {
 	if len(reg.Callees) == 1 {
 		r.deleteRegistration(reg)
+		r.metaEvent(onUnregister, p.ID, reg.ID)
+		r.metaEvent(onRegistrationDelete, p.ID, reg.ID)
 		return
 	}
 	next := *reg
@@ -80,17 +86,23 @@ func (r *Realm) dropCallee(reg *Registration, p *Peer) {
 	next.Callees = slices.Delete(slices.Clone(reg.Callees), i, i+1)
 	next.cursor = reg.cursorFor(i)
 	r.storeRegistration(&next)
+	r.metaEvent(onUnregister, p.ID, reg.ID)
 }
 
-// evict takes the registration away from all its callees and tells them.
+// evict takes the registration away from all its callees.
 func (r *Realm) evict(reg *Registration) {
 	for _, e := range reg.Callees {
-		delete(r.members[e.Peer.ID].regs, reg.ID)
-		r.answers = append(r.answers, Reply{To: e.Peer, Delivery: Delivery{Kind: Revoke, Message: &protocol.Unregistered{
-			Details: protocol.RevocationDetails{ID: reg.ID, Reason: "another callee took over the procedure"},
-		}}})
+		r.revokeRegistration(r.members[e.Peer.ID], r.regs[reg.ID], "another callee took over the procedure")
 	}
-	r.deleteRegistration(reg)
+}
+
+// revokeRegistration takes a registration away from m and tells it.
+func (r *Realm) revokeRegistration(m *member, reg *Registration, reason string) {
+	delete(m.regs, reg.ID)
+	r.reply(m.peer, Delivery{Kind: Revoke, Message: &protocol.Unregistered{
+		Details: protocol.RevocationDetails{ID: reg.ID, Reason: reason},
+	}})
+	r.dropCallee(reg, m.peer)
 }
 
 func (r *Realm) storeRegistration(reg *Registration) {
@@ -103,6 +115,7 @@ func (r *Realm) deleteRegistration(reg *Registration) {
 	delete(r.regs, reg.ID)
 	r.current.registrations = r.current.registrations.without(reg.URI, reg.Match)
 	r.changed = true
+	r.lists.registrations = nil
 }
 
 func (r *Registration) serves(p *Peer) bool {

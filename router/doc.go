@@ -11,6 +11,14 @@
 // record on each side, and only the owner of a record acts on it: a foreign YIELD
 // finds no record and answers nobody, and every CALL gets exactly one final answer.
 //
+// # Meta API
+//
+// A CALL of a procedure below "wamp" goes to the Realm as a Command, behind what the
+// session asked of it before, and is answered from the realm's own tables. Events about
+// sessions, registrations and subscriptions are published by the Realm to whoever is
+// subscribed at that moment; nothing is made of them when nobody is. Subscriptions to
+// URIs below "wamp" raise no events themselves.
+//
 // # Concurrency
 //
 // Realm, Session and Handshake are not safe for concurrent use: each belongs to one

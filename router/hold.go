@@ -36,6 +36,7 @@ func (s *Session) Deliver(d *Delivery, eff Effects) {
 		s.acknowledge(d, eff)
 	case Revoke:
 		s.revoke(d, eff)
+	case Kill: // the surroundings do it
 	}
 }
 

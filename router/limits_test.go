@@ -245,7 +245,7 @@ func TestRealmIgnoresStrangers(t *testing.T) {
 	t.Parallel()
 	r := NewRealm()
 	member, stranger := &Peer{ID: 1}, &Peer{ID: 2}
-	r.Join(member)
+	r.Join(time.Time{}, member)
 	commands := []protocol.Message{
 		&protocol.Subscribe{Request: 1, Topic: "com.t"}, &protocol.Unsubscribe{Request: 2, Subscription: 1},
 		&protocol.Register{Request: 3, Procedure: "com.p"}, &protocol.Unregister{Request: 4, Registration: 2},
@@ -253,7 +253,7 @@ func TestRealmIgnoresStrangers(t *testing.T) {
 	for _, m := range commands {
 		r.Apply(time.Time{}, Command{From: stranger, Message: m})
 	}
-	r.Leave(stranger)
+	r.Leave(time.Time{}, stranger)
 	snap, replies := r.Commit()
 	require.NotNil(t, snap, "the first one")
 	require.Empty(t, replies)
@@ -267,6 +267,6 @@ func TestRealmIgnoresStrangers(t *testing.T) {
 	require.Nil(t, snap, "nothing has changed")
 	require.Empty(t, replies)
 	require.Equal(t, []*Peer{member}, r.Members())
-	r.Leave(member)
+	r.Leave(time.Time{}, member)
 	r.checkEmpty()
 }

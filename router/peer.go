@@ -44,7 +44,8 @@ type Effects interface {
 	// Deliver hands d to another session, which may be on its way out: an Invoke
 	// that cannot be delivered comes back as a CallFailed with ErrorCanceled.
 	Deliver(to *Peer, d Delivery)
-	// Command hands c to the realm.
+	// Command hands c to the realm, and has what follows routed against the latest
+	// snapshot.
 	Command(c Command)
 	// Authorize has an Authorizer decide, and Session.Authorized called with the outcome.
 	Authorize(c Consultation)
@@ -61,8 +62,9 @@ type Delivery struct {
 	Mode    protocol.CancelMode // Interrupt
 	Error   protocol.URI        // CallFailed without Message; Interrupt: the reason
 	Call    *Call               // Invoke, Interrupt, Yielded, CallFailed
-	Message protocol.Message    // Invoke: *Call; Yielded: *Yield; CallFailed: *Error; Acknowledge, Revoke
+	Message protocol.Message    // Invoke: *Call; Yielded: *Yield; CallFailed: *Error; Acknowledge, Revoke; Kill: *Goodbye
 	Events  *Events             // EventRun
+	late    *lateAnswer         // Acknowledge
 }
 
 // DeliveryKind tells the deliveries apart.
@@ -76,7 +78,8 @@ const (
 	CallFailed                          // callee to caller: the final error
 	EventRun                            // publisher to subscriber
 	Acknowledge                         // realm to session: the answer to a Command
-	Revoke                              // realm to session: a registration is taken away
+	Revoke                              // realm to session: a registration or subscription is taken away
+	Kill                                // realm to the surroundings of a session: Session.Goodbye and Leave are due
 )
 
 // Size returns roughly how many bytes the delivery keeps queued.
@@ -90,8 +93,11 @@ func (d *Delivery) Size() int {
 	case *protocol.Error:
 		return overhead + len(m.Error) + m.Payload.Size()
 	default:
-		if d.Events != nil {
+		switch {
+		case d.Events != nil:
 			return d.Events.Size()
+		case d.late != nil:
+			return overhead + d.late.size
 		}
 		return overhead
 	}
@@ -140,5 +146,6 @@ func (e *Events) add(ev protocol.Event) {
 // Command is something a session asks of its realm.
 type Command struct {
 	From    *Peer
-	Message protocol.Message // *Subscribe, *Unsubscribe, *Register or *Unregister
+	Message protocol.Message // *Subscribe, *Unsubscribe, *Register, *Unregister, or *Call of a meta procedure
+	op      metaOp           // what the *Call asks for
 }

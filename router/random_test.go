@@ -46,7 +46,7 @@ func TestRandomOperations(t *testing.T) {
 	t.Logf("seeds %d to %d: %v", base, base+seeds-1, counts)
 	for _, kind := range []string{
 		"EVENT", "INVOCATION", "RESULT", "ERROR", "INTERRUPT", "UNREGISTERED", "PUBLISHED", "GOODBYE", "ABORT",
-		"held", "probed events", "probed calls",
+		"held", "meta", "meta results", "probed events", "probed calls",
 	} {
 		require.Greater(t, counts[kind], 20, "%s: the test tests little", kind)
 	}
@@ -182,7 +182,7 @@ func (c *chaos) leave(cl *client) {
 		cl.x.post(&protocol.Yield{Request: protocol.MaxID})
 	case 4:
 		cl.expected = protocol.TypeGoodbye
-		cl.x.kick(protocol.CloseKilled)
+		cl.x.kick(protocol.CloseKilled, "")
 		cl.x.post(&protocol.Call{Request: cl.next, Procedure: "a"}, &protocol.Goodbye{Reason: protocol.CloseGoodbyeAndOut})
 	}
 }
@@ -209,6 +209,9 @@ func (c *chaos) message(cl *client) protocol.Message {
 	case 6, 7:
 		return c.call(cl)
 	case 8:
+		if c.rng.IntN(2) == 0 {
+			return c.meta(cl)
+		}
 		return &protocol.Cancel{Request: c.someID(sorted(cl.calls)), Mode: pick(c.rng, cancelModes)}
 	default:
 		return c.answer(cl)
@@ -298,6 +301,30 @@ func (c *chaos) call(cl *client) *protocol.Call {
 	m.Options.ReceiveProgress = c.rng.IntN(3) == 0
 	if c.rng.IntN(4) == 0 {
 		m.Options.Timeout = 100
+	}
+	cl.calls[cl.next] = m
+	return m
+}
+
+// meta calls a meta procedure.
+func (c *chaos) meta(cl *client) *protocol.Call {
+	cl.next++
+	someone := pick(c.rng, c.clients)
+	m := &protocol.Call{Request: cl.next, Procedure: "wamp.session.list"}
+	m.Payload.Serializer = protocol.JSON
+	switch c.rng.IntN(12) {
+	case 0:
+		m.Procedure, m.Payload.Args = "wamp.session.kill", fmt.Appendf(nil, "[%d]", someone.x.peer.ID)
+	case 1, 2:
+		m.Procedure = "wamp.registration.remove_callee"
+		m.Payload.Args = fmt.Appendf(nil, "[%d,%d]", c.someID(sorted(someone.regs)), someone.x.peer.ID)
+	case 3, 4:
+		m.Procedure = "wamp.subscription.remove_subscriber"
+		m.Payload.Args = fmt.Appendf(nil, "[%d,%d]", c.someID(sorted(someone.subs)), someone.x.peer.ID)
+	case 5:
+		m.Procedure = "wamp.subscription.list"
+	case 6:
+		m.Procedure, m.Payload.Args = "wamp.registration.get", fmt.Appendf(nil, "[%d]", c.someID(sorted(someone.regs)))
 	}
 	cl.calls[cl.next] = m
 	return m

@@ -2,6 +2,8 @@ package router
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -22,7 +24,11 @@ type Realm struct {
 	current Snapshot
 	changed bool
 	answers []Reply
+	pending int // bytes, roughly
 	nextID  protocol.ID
+	now     time.Time // of the change under way
+	leaving *Peer     // it gets no event any more
+	lists   metaLists
 }
 
 // Reply is a delivery that a Realm has for a session.
@@ -63,21 +69,44 @@ func (r *Realm) Authorize(a *Access) {
 }
 
 // Join adds a session.
-func (r *Realm) Join(p *Peer) { r.members[p.ID] = &member{peer: p} }
+func (r *Realm) Join(now time.Time, p *Peer) {
+	r.now = now
+	r.members[p.ID] = &member{peer: p}
+	r.lists.sessions = nil
+	if !p.Internal {
+		r.metaEvent(onJoin, p)
+	}
+}
 
-// Leave removes a session with everything it registered and subscribed.
-func (r *Realm) Leave(p *Peer) {
-	m := r.members[p.ID]
-	if m == nil {
-		return
+// Leave removes a session with everything it registered and subscribed. One that is not
+// a member, because it was killed, is gone already.
+func (r *Realm) Leave(now time.Time, p *Peer) {
+	r.now = now
+	if m := r.members[p.ID]; m != nil && m.peer == p {
+		r.remove(m)
+		r.farewell(m)
 	}
-	for id := range m.regs {
-		r.dropCallee(r.regs[id], p)
+}
+
+// remove takes a session out of the realm without a word about the session itself.
+func (r *Realm) remove(m *member) {
+	r.leaving = m.peer
+	for _, id := range slices.Sorted(maps.Keys(m.regs)) {
+		r.dropCallee(r.regs[id], m.peer)
 	}
-	for id := range m.subs {
-		r.dropSubscriber(r.subs[id], p)
+	for _, id := range slices.Sorted(maps.Keys(m.subs)) {
+		r.dropSubscriber(r.subs[id], m.peer)
 	}
-	delete(r.members, p.ID)
+	delete(r.members, m.peer.ID)
+	r.lists.sessions = nil
+	r.leaving = nil
+}
+
+// farewell says that a session has left.
+func (r *Realm) farewell(m *member) {
+	if p := m.peer; !p.Internal {
+		r.metaEvent(onLeave, p.ID, p.AuthID, p.AuthRole)
+	}
 }
 
 // Members returns the sessions of the realm, in no order.
@@ -93,18 +122,21 @@ func (r *Realm) Members() []*Peer {
 // members are ignored: they left.
 func (r *Realm) Apply(now time.Time, c Command) {
 	m := r.members[c.From.ID]
-	if m == nil {
+	if m == nil || m.peer != c.From {
 		return
 	}
+	r.now = now
 	switch msg := c.Message.(type) {
 	case *protocol.Subscribe:
-		r.subscribe(now, m, msg)
+		r.subscribe(m, msg)
 	case *protocol.Unsubscribe:
 		r.unsubscribe(m, msg)
 	case *protocol.Register:
-		r.register(now, m, msg)
+		r.register(m, msg)
 	case *protocol.Unregister:
 		r.unregister(m, msg)
+	case *protocol.Call:
+		r.meta(m, msg, c.op)
 	default: // sessions hand over no other
 	}
 }
@@ -115,6 +147,7 @@ func (r *Realm) Apply(now time.Time, c Command) {
 func (r *Realm) Commit() (*Snapshot, []Reply) {
 	answers := r.answers
 	r.answers = r.answers[:0]
+	r.pending = 0
 	if !r.changed {
 		return nil, answers
 	}
@@ -123,8 +156,18 @@ func (r *Realm) Commit() (*Snapshot, []Reply) {
 	return &s, answers
 }
 
+// Pending returns roughly how many bytes the answers occupy that Commit has not handed out.
+func (r *Realm) Pending() int { return r.pending }
+
+// reply keeps a delivery for the next Commit.
+func (r *Realm) reply(to *Peer, d Delivery) {
+	const overhead = 128
+	r.answers = append(r.answers, Reply{To: to, Delivery: d})
+	r.pending += overhead
+}
+
 func (r *Realm) answer(to *Peer, m protocol.Message) {
-	r.answers = append(r.answers, Reply{To: to, Delivery: Delivery{Kind: Acknowledge, Message: m}})
+	r.reply(to, Delivery{Kind: Acknowledge, Message: m})
 }
 
 func (r *Realm) refuse(to *Peer, request protocol.Message, id protocol.ID, uri protocol.URI) {

@@ -39,6 +39,9 @@ func (s *Session) routeCall(m *protocol.Call, eff Effects) error {
 	}
 	switch {
 	case refusal != "":
+	case r.meta != nil:
+		s.metaCall(m, r.meta, eff)
+		return nil
 	case r.reg == nil:
 		refusal = protocol.ErrorNoSuchProcedure
 	case s.cfg.HideIdentities && m.Options.DiscloseMe:
@@ -71,7 +74,7 @@ func (s *Session) routeCall(m *protocol.Call, eff Effects) error {
 	return nil
 }
 
-// procedure finds the registration that a call of uri selects, nil if there is none, and
+// procedure finds the registration or meta procedure that a call of uri selects, if any, and
 // what the rules say about the call. Client registrations never catch calls below "wamp",
 // not even by a pattern.
 func (s *Session) procedure(uri protocol.URI) (route, protocol.URI) {
@@ -81,7 +84,9 @@ func (s *Session) procedure(uri protocol.URI) (route, protocol.URI) {
 			return route{}, refusal
 		}
 		r.call = s.rules.decide(ActionCall, uri, protocol.MatchExact)
-		if !uri.Reserved() {
+		if uri.Reserved() {
+			r.meta = metaProcedures[uri]
+		} else {
 			r.reg = s.snap.Procedure(uri)
 		}
 		r.known |= knowsProcedure

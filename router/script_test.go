@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
 )
 
 // script plays the lines of a transcript in a world and notes what peers are sent.
@@ -55,7 +56,7 @@ var directives = map[string]func(sc *script, a *words){
 			MaxCalls: a.number("maxCalls"), MaxRegistrations: a.number("maxRegistrations"), MaxSubscriptions: a.number("maxSubscriptions"),
 		}
 	},
-	// join NAME authid=ID authrole=ROLE features=LIST
+	// join NAME authid=ID authrole=ROLE features=LIST internal
 	"join": func(sc *script, a *words) {
 		name := a.word()
 		features := everything
@@ -64,11 +65,11 @@ var directives = map[string]func(sc *script, a *words){
 		}
 		authid, _ := a.option("authid")
 		authrole, _ := a.option("authrole")
-		x := sc.join(name, Peer{AuthID: authid, AuthRole: authrole, Roles: rolesWith(features)})
+		x := sc.join(name, Peer{AuthID: authid, AuthRole: authrole, Roles: rolesWith(features), Internal: a.flag("internal")})
 		x.got = sc.note
 	},
 	"disconnect": func(sc *script, a *words) { sc.site(a.word()).disconnect() },
-	"kick":       func(sc *script, a *words) { sc.site(a.word()).kick(a.uri()) },
+	"kick":       func(sc *script, a *words) { sc.site(a.word()).kick(a.uri(), "") },
 	"expire":     func(sc *script, a *words) { sc.site(a.word()).expire(a.id()) },
 	// watermark NAME ID: as if the peer had used all ids up to this one
 	"watermark": func(sc *script, a *words) { sc.site(a.word()).s.watermark = a.id() },
@@ -345,6 +346,7 @@ func (sc *script) show(m protocol.Message) string {
 		o.put(m.Request, m.Subscription)
 	case *protocol.Unsubscribed:
 		o.put(m.Request)
+		o.revocation(m.Request, "subscription", m.Details)
 	case *protocol.Event:
 		o.put(m.Subscription, sc.publication(m.Publication))
 		o.opt("topic", m.Details.Topic)
@@ -356,9 +358,7 @@ func (sc *script) show(m protocol.Message) string {
 		o.put(m.Request, m.Registration)
 	case *protocol.Unregistered:
 		o.put(m.Request)
-		if m.Request == 0 {
-			o.opt("registration", m.Details.ID)
-		}
+		o.revocation(m.Request, "registration", m.Details)
 	case *protocol.Invocation:
 		o.put(m.Request, m.Registration)
 		o.opt("procedure", m.Details.Procedure)
@@ -416,9 +416,20 @@ func (o *shown) opt(key string, v any) {
 	}
 }
 
+// revocation shows the details of what nobody asked for.
+func (o *shown) revocation(request protocol.ID, key string, d protocol.RevocationDetails) {
+	if request == 0 {
+		o.opt(key, d.ID)
+		o.opt("reason", d.Reason)
+	}
+}
+
 func (o *shown) payload(p protocol.Payload, ppt *protocol.Passthru) {
 	if ppt != nil {
 		o.opt("ppt", ppt.Scheme)
+	}
+	if p.Serializer.Valid() { // the realm's own words are no JSON
+		p, _ = codec.Transcode(p, protocol.JSON)
 	}
 	o.opt("args", string(p.Args))
 	o.opt("kwargs", string(p.KwArgs))

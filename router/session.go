@@ -100,6 +100,7 @@ type outgoing struct {
 
 // route remembers how a URI is routed in the current snapshot.
 type route struct {
+	meta  metaProcedure
 	reg   *Registration
 	subs  []*Subscription
 	known uint8
@@ -275,20 +276,32 @@ func (s *Session) acknowledge(d *Delivery, eff Effects) {
 		}
 	default: // realms send no other
 	}
-	eff.Send(d.Message)
+	if d.late != nil {
+		s.finish(d.late, eff)
+	} else {
+		eff.Send(d.Message)
+	}
 	s.release(eff)
 }
 
-// revoke takes a registration away. Only peers that understand it are told
-// (Advanced Profile, "Registration Revocation").
+// revoke takes a registration or subscription away. Only peers that understand it are
+// told (Advanced Profile, "Registration Revocation", "Subscription Revocation").
 func (s *Session) revoke(d *Delivery, eff Effects) {
-	m, ok := d.Message.(*protocol.Unregistered)
-	if !ok || s.closing || s.over {
+	if s.closing || s.over {
 		return
 	}
-	delete(s.regs, m.Details.ID)
-	if s.peer.asCallee(protocol.FeatureRegistrationRevocation) {
-		eff.Send(m)
+	switch m := d.Message.(type) {
+	case *protocol.Unregistered:
+		delete(s.regs, m.Details.ID)
+		if s.peer.asCallee(protocol.FeatureRegistrationRevocation) {
+			eff.Send(m)
+		}
+	case *protocol.Unsubscribed:
+		delete(s.subs, m.Details.ID)
+		if s.peer.Roles.Supports(protocol.Subscriber, protocol.FeatureSubscriptionRevocation) {
+			eff.Send(m)
+		}
+	default: // realms send no other
 	}
 }
 
@@ -375,8 +388,13 @@ func (s *Session) outgoing() *outgoing {
 }
 
 func (s *Session) command(m protocol.Message, eff Effects) {
+	eff.Command(s.asking(Command{From: s.peer, Message: m}))
+}
+
+// asking counts a command: each has an answer coming.
+func (s *Session) asking(c Command) Command {
 	s.asked++
-	eff.Command(Command{From: s.peer, Message: m})
+	return c
 }
 
 func (s *Session) remember(uri protocol.URI, r route) {

@@ -55,7 +55,7 @@ func newWorld(t *testing.T, cfg SessionConfig) *world {
 
 // everything is what a peer announces that knows all this router knows.
 const everything = protocol.FeatureProgressiveCallResults | protocol.FeatureCallCanceling |
-	protocol.FeatureCallTimeout | protocol.FeatureRegistrationRevocation
+	protocol.FeatureCallTimeout | protocol.FeatureRegistrationRevocation | protocol.FeatureSubscriptionRevocation
 
 func rolesWith(f protocol.Features) protocol.Roles {
 	var r protocol.Roles
@@ -68,12 +68,12 @@ func rolesWith(f protocol.Features) protocol.Roles {
 // join adds a session with the peer's authid, authrole and roles.
 func (w *world) join(name string, p Peer) *site {
 	p.ID = firstSession + protocol.ID(len(w.sites))
-	p.Realm = "realm1"
+	p.Realm, p.Serializer = "realm1", protocol.JSON
 	x := &site{w: w, name: name, peer: &p, timers: make(map[protocol.ID]time.Duration)}
 	p.Handle = x
 	x.s = NewSession(x.peer, w.cfg)
 	w.sites = append(w.sites, x)
-	w.control = append(w.control, func() { w.realm.Join(x.peer) })
+	w.control = append(w.control, func() { w.realm.Join(w.now, x.peer) })
 	return x
 }
 
@@ -109,6 +109,11 @@ func (w *world) postReply() bool {
 	r := w.replies[0]
 	w.replies = w.replies[1:]
 	to := r.To.Handle.(*site)
+	if r.Delivery.Kind == Kill {
+		bye := r.Delivery.Message.(*protocol.Goodbye)
+		to.kick(bye.Reason, bye.Details.Message)
+		return true
+	}
 	to.in = append(to.in, func() { to.s.Deliver(&r.Delivery, to) })
 	return true
 }
@@ -179,7 +184,7 @@ func (x *site) leave() {
 	}
 	x.gone = true
 	x.s.Leave(x)
-	x.w.control = append(x.w.control, func() { x.w.realm.Leave(x.peer) })
+	x.w.control = append(x.w.control, func() { x.w.realm.Leave(x.w.now, x.peer) })
 }
 
 // disconnect is the end of the transport.
@@ -191,12 +196,12 @@ func (x *site) disconnect() {
 }
 
 // kick has the router close the session.
-func (x *site) kick(reason protocol.URI) {
+func (x *site) kick(reason protocol.URI, message string) {
 	x.in = append(x.in, func() {
 		if x.closed {
 			return
 		}
-		x.s.Goodbye(reason, "", x)
+		x.s.Goodbye(reason, message, x)
 		x.leave()
 	})
 }
@@ -261,6 +266,7 @@ func (x *site) Deliver(to *Peer, d Delivery) {
 // Command implements Effects.
 func (x *site) Command(c Command) {
 	x.w.control = append(x.w.control, func() { x.w.realm.Apply(x.w.now, c) })
+	x.s.Route(x.w.snap)
 }
 
 // Authorize implements Effects.

@@ -1,0 +1,103 @@
+package actors
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
+
+// result returns the RESULT of a call made now.
+func (c *wampPeer) result(procedure protocol.URI, args ...any) protocol.Payload {
+	c.t.Helper()
+	id := c.call(procedure, args...)
+	m := expect[*protocol.Result](c)
+	require.Equal(c.t, id, m.Request)
+	return m.Payload
+}
+
+// event returns the payload of the next event, which must be of this subscription.
+func (c *wampPeer) event(sub protocol.ID) protocol.Payload {
+	c.t.Helper()
+	m := expect[*protocol.Event](c)
+	require.Equal(c.t, sub, m.Subscription)
+	return m.Payload
+}
+
+// The meta API speaks every serializer over every transport, and what it says is what the
+// sessions see.
+func TestRouterMetaAPI(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, RouterConfig{})
+	for _, l := range links() {
+		watcher := g.join(t, l)
+		joined, left := watcher.subscribe("wamp.session.on_join"), watcher.subscribe("wamp.session.on_leave")
+		registered := watcher.subscribe("wamp.registration.on_create")
+
+		victim := g.dial(t, rawMsgpack)
+		id := victim.hello("realm1")
+		details := first[map[string]any](t, watcher.event(joined))
+		require.EqualValues(t, id, details["session"], l)
+		require.Equal(t, "anonymous", details["authmethod"], l)
+
+		reg := victim.register("com.victim")
+		created := watcher.event(registered)
+		require.Equal(t, id, first[protocol.ID](t, created), l)
+		require.Equal(t, reg, first[protocol.ID](t, watcher.result("wamp.registration.match", "com.victim")), l)
+		require.Nil(t, first[any](t, watcher.result("wamp.registration.match", "com.nobody")), l)
+		got := first[map[string]any](t, watcher.result("wamp.registration.get", reg))
+		at, err := time.Parse(time.RFC3339, got["created"].(string))
+		require.NoError(t, err)
+		require.WithinDuration(t, time.Now(), at, testPatience)
+
+		require.Equal(t, 2, first[int](t, watcher.result("wamp.session.count")), l)
+		require.Len(t, first[[]protocol.ID](t, watcher.result("wamp.session.list")), 2, l)
+		require.Empty(t, watcher.result("wamp.session.kill", id).Args, l)
+		require.Equal(t, id, first[protocol.ID](t, watcher.event(left)), l)
+		require.Equal(t, protocol.CloseKilled, expect[*protocol.Goodbye](victim).Reason, l)
+		victim.send(&protocol.Goodbye{Reason: protocol.CloseGoodbyeAndOut})
+		watcher.call("wamp.session.get", id)
+		require.Equal(t, protocol.ErrorNoSuchSession, expect[*protocol.Error](watcher).Error, l)
+		watcher.goodbye()
+		g.eventually(func() bool { return g.router.Stats().Sessions == 0 }, "sessions are left")
+	}
+}
+
+// A killed session's connection may carry another session, which a second kill of the
+// first one does not touch.
+func TestRouterKillSparesTheNextSession(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, RouterConfig{})
+	admin, victim := g.join(t, rawMsgpack), g.dial(t, rawMsgpack)
+	id := victim.hello("realm1")
+	admin.result("wamp.session.kill", id)
+	expect[*protocol.Goodbye](victim)
+	victim.send(&protocol.Goodbye{Reason: protocol.CloseGoodbyeAndOut})
+	next := victim.hello("realm1")
+	admin.call("wamp.session.kill", id)
+	require.Equal(t, protocol.ErrorNoSuchSession, expect[*protocol.Error](admin).Error)
+	require.EqualValues(t, next, first[map[string]any](t, victim.result("wamp.session.get", next))["session"])
+}
+
+// Who watches meta events and does not read is a slow consumer like any other.
+func TestRouterMetaEventsAreBounded(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, RouterConfig{Limits: Limits{HighMark: 16 << 10, HardMark: 64 << 10, SlowConsumerTimeout: time.Hour}})
+	watcher := g.joinPipe(t)
+	watcher.subscribe("wamp.subscription.on_create")
+	healthy := g.join(t, rawMsgpack)
+	sub := healthy.subscribe("wamp.subscription.on_create")
+	watcher.stall(true)
+	noisy := g.join(t, rawMsgpack)
+	for range 2000 {
+		id := noisy.subscribe("com.noise")
+		healthy.event(sub)
+		noisy.send(&protocol.Unsubscribe{Request: noisy.request(), Subscription: id})
+		expect[*protocol.Unsubscribed](noisy)
+	}
+	require.EqualValues(t, 1, g.router.Stats().SlowConsumers)
+	watcher.stall(false)
+	g.eventually(func() bool { return g.router.Stats().Sessions == 2 }, "its session is left")
+}

@@ -1,0 +1,242 @@
+package router
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
+)
+
+// This file is how meta procedures are called: the session reads the arguments, the
+// realm carries out, and the session encodes the result. The procedures are in the files
+// meta_*.go.
+
+// metaProcedure reads the arguments of a call, and returns what the realm is to do.
+type metaProcedure func(s *Session, m *protocol.Call) (metaOp, error)
+
+// metaOp is what a call asks of the realm. It returns the positional results.
+type metaOp func(r *Realm, m *member) ([]any, error)
+
+// metaProcedures are all of them (Advanced Profile, "Session Meta API", "Registration Meta
+// API", "Subscription Meta API", "Event History", "Session Testament"; the procedures of
+// revocation are named in the catalog of the meta API only).
+var metaProcedures = map[protocol.URI]metaProcedure{ //nolint:gochecknoglobals // a constant table
+	"wamp.session.count":            sessionCount,
+	"wamp.session.list":             sessionList,
+	"wamp.session.get":              sessionGet,
+	"wamp.session.kill":             sessionKill,
+	"wamp.session.kill_by_authid":   sessionKillByAuthID,
+	"wamp.session.kill_by_authrole": sessionKillByAuthRole,
+	"wamp.session.kill_all":         sessionKillAll,
+
+	"wamp.registration.list":          registrationList,
+	"wamp.registration.lookup":        registrationLookup,
+	"wamp.registration.match":         registrationMatch,
+	"wamp.registration.get":           registrationGet,
+	"wamp.registration.list_callees":  registrationListCallees,
+	"wamp.registration.count_callees": registrationCountCallees,
+	"wamp.registration.remove_callee": registrationRemoveCallee,
+
+	"wamp.subscription.list":              subscriptionList,
+	"wamp.subscription.lookup":            subscriptionLookup,
+	"wamp.subscription.match":             subscriptionMatch,
+	"wamp.subscription.get":               subscriptionGet,
+	"wamp.subscription.list_subscribers":  subscriptionListSubscribers,
+	"wamp.subscription.count_subscribers": subscriptionCountSubscribers,
+	"wamp.subscription.remove_subscriber": subscriptionRemoveSubscriber,
+}
+
+// metaError is why a meta procedure fails.
+type metaError struct {
+	uri     protocol.URI
+	message string
+}
+
+// Error returns URI and message.
+func (e *metaError) Error() string { return "router: " + string(e.uri) + ": " + e.message }
+
+func metaErrorf(uri protocol.URI, format string, args ...any) error {
+	return &metaError{uri: uri, message: fmt.Sprintf(format, args...)}
+}
+
+// metaCall hands a call of a meta procedure to the realm, behind whatever this session
+// asked of it before.
+func (s *Session) metaCall(m *protocol.Call, p metaProcedure, eff Effects) {
+	op, err := p(s, m)
+	if err != nil {
+		s.finish(&lateAnswer{request: m.Request, err: err}, eff)
+		return
+	}
+	eff.Command(s.asking(Command{From: s.peer, Message: m, op: op}))
+}
+
+// meta carries out a call of a meta procedure. The answer comes before the events about
+// what it did.
+func (r *Realm) meta(m *member, msg *protocol.Call, op metaOp) {
+	late := &lateAnswer{request: msg.Request}
+	r.reply(m.peer, Delivery{Kind: Acknowledge, late: late})
+	late.values, late.err = op(r, m)
+	late.size = sizeOf(late.values)
+	r.pending += late.size
+}
+
+// lateAnswer is an answer of the realm that the session makes a message of. Large results
+// are encoded where only their receiver waits.
+type lateAnswer struct {
+	request protocol.ID // CALL.Request
+	values  []any       // of the RESULT
+	err     error
+	size    int // roughly, in bytes
+}
+
+// finish sends what a late answer says.
+func (s *Session) finish(a *lateAnswer, eff Effects) {
+	out := s.outgoing()
+	payload, err := protocol.Payload{}, a.err
+	if err == nil {
+		payload, err = codec.EncodePayload(s.serializer(), a.values, nil)
+	}
+	if err == nil {
+		out.result = protocol.Result{Request: a.request, Payload: payload}
+		eff.Send(&out.result)
+		return
+	}
+	out.failure = protocol.Error{RequestType: protocol.TypeCall, Request: a.request, Error: protocol.ErrorInvalidPayload}
+	var reason *metaError
+	if errors.As(err, &reason) {
+		out.failure.Error = reason.uri
+		out.failure.Payload, _ = codec.EncodePayload(s.serializer(), []any{reason.message}, nil) // text is always encodable
+	}
+	eff.Send(&out.failure)
+}
+
+// serializer is what the router's own words for the peer are encoded with.
+func (s *Session) serializer() protocol.Serializer {
+	if s.peer.Serializer.Valid() {
+		return s.peer.Serializer
+	}
+	return protocol.MessagePack
+}
+
+// sizeOf returns roughly how many bytes the values will take.
+func sizeOf(values []any) int {
+	const each = 9
+	n := 0
+	for _, v := range values {
+		switch v := v.(type) {
+		case []protocol.ID:
+			n += each * len(v)
+		case *idLists:
+			n += each * (len(v.Exact) + len(v.Prefix) + len(v.Wildcard))
+		default:
+			n += each
+		}
+	}
+	return n
+}
+
+// arguments decodes the first positional arguments of a call into dst. names are those
+// of the arguments; the first required ones must be there.
+func arguments(p protocol.Payload, required int, names []string, dst ...any) error {
+	n, err := codec.CountArgs(p)
+	if err == nil {
+		err = codec.DecodeArgs(p, dst[:min(max(n, required), len(dst))]...)
+	}
+	var wrong *codec.ArgumentError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &wrong) && wrong.Index >= 0 && wrong.Index < len(names):
+		return metaErrorf(protocol.ErrorInvalidArgument, "%s: %v", names[wrong.Index], wrong.Err)
+	default:
+		return metaErrorf(protocol.ErrorInvalidArgument, "arguments: %v", err)
+	}
+}
+
+// options are keyword arguments, or a dict of options, to be read one by one. The first
+// thing that is wrong is kept as err.
+type options struct {
+	name   string // in front of the keys, for an error
+	values map[string]any
+	err    error
+}
+
+// keywords returns the keyword arguments of a call.
+func keywords(p protocol.Payload) *options {
+	values, err := codec.KwArgs(p)
+	if err != nil {
+		err = metaErrorf(protocol.ErrorInvalidArgument, "keyword arguments: %v", err)
+	}
+	return &options{values: values, err: err}
+}
+
+func (o *options) wrong(key, problem string) {
+	if o.err == nil {
+		o.err = metaErrorf(protocol.ErrorInvalidArgument, "%s%s: %s", o.name, key, problem)
+	}
+}
+
+// option returns the value of a key, false if it is absent or null.
+func option[T any](o *options, key, want string) (T, bool) {
+	v, ok := o.values[key].(T)
+	if !ok && o.values[key] != nil {
+		o.wrong(key, "must be "+want)
+	}
+	return v, ok
+}
+
+func (o *options) text(key string) string {
+	v, _ := option[string](o, key, "text")
+	return v
+}
+
+// idArgument decodes a call's only required argument, an id.
+func idArgument(p protocol.Payload, name string) (protocol.ID, error) {
+	var id protocol.ID
+	return id, arguments(p, 1, []string{name}, &id)
+}
+
+// patternArgument decodes a URI and the options that say how it is meant.
+func patternArgument(p protocol.Payload, name string) (protocol.URI, protocol.Match, error) {
+	var uri protocol.URI
+	var options struct {
+		Match string `json:"match"`
+	}
+	options.Match = protocol.MatchExact.String()
+	if err := arguments(p, 1, []string{name, "options"}, &uri, &options); err != nil {
+		return "", 0, err
+	}
+	match, ok := protocol.ParseMatch(options.Match)
+	if !ok {
+		return "", 0, metaErrorf(protocol.ErrorInvalidArgument, "options: match: %q is none of exact, prefix, wildcard", options.Match)
+	}
+	return uri, match, nil
+}
+
+// idLists are ids by matching policy.
+type idLists struct {
+	Exact    []protocol.ID `json:"exact"`
+	Prefix   []protocol.ID `json:"prefix"`
+	Wildcard []protocol.ID `json:"wildcard"`
+}
+
+// metaLists keeps lists from one call to the next, until they change. They are shared with
+// the answers: a changed one is made anew. Nil is unknown.
+type metaLists struct {
+	sessions                     []protocol.ID
+	registrations, subscriptions *idLists
+}
+
+// listIDs returns the ids of all entries of a table, by URI.
+func listIDs[T any](t table[T], id func(T) protocol.ID) *idLists {
+	list := func(m protocol.Match) []protocol.ID {
+		ids := make([]protocol.ID, 0, t.tree(m).Len())
+		t.tree(m).Root().Walk(func(_ []byte, v T) bool {
+			ids = append(ids, id(v))
+			return false
+		})
+		return ids
+	}
+	return &idLists{Exact: list(protocol.MatchExact), Prefix: list(protocol.MatchPrefix), Wildcard: list(protocol.MatchWildcard)}
+}
