@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -18,25 +17,34 @@ import (
 
 const (
 	root       = "github.com/cloverleaf-wamp/cloverleaf/examples"
+	command    = "github.com/cloverleaf-wamp/cloverleaf/cmd/cloverleaf"
 	dispatcher = "internal/all" // the package of the common binary; it exists in the overlay only
 )
 
-// program is the folder of an example.
+// Command is the name of the command cloverleaf, which is in the common binary as well.
+const Command = "cloverleaf"
+
+// program is a folder with a program.
 type program struct {
-	name string // its path below examples, such as "rpc/complex"
+	name string // its path below examples, such as "rpc/complex", or Command
+	path string // to import it by
 	dir  string
 }
 
-// programs lists the folders that hold a program.
+// programs lists the examples and the command.
 func programs(ctx context.Context) ([]program, error) {
-	out, err := goCommand(ctx, "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}} {{.Dir}}{{end}}`, root+"/...")
+	out, err := goCommand(ctx, "list", "-f", `{{if eq .Name "main"}}{{.ImportPath}} {{.Dir}}{{end}}`, root+"/...", command)
 	if err != nil {
 		return nil, err
 	}
 	var list []program
 	for line := range strings.Lines(out) {
 		if path, dir, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
-			list = append(list, program{name: strings.TrimPrefix(path, root+"/"), dir: dir})
+			p := program{name: strings.TrimPrefix(path, root+"/"), path: path, dir: dir}
+			if path == command {
+				p.name = Command
+			}
+			list = append(list, p)
 		}
 	}
 	return list, nil
@@ -45,23 +53,22 @@ func programs(ctx context.Context) ([]program, error) {
 // Programs returns the names of the folders that hold a program, such as "rpc/complex".
 func Programs(ctx context.Context) ([]string, error) {
 	list, err := programs(ctx)
-	names := make([]string, len(list))
-	for i, p := range list {
-		names[i] = p.name
+	var names []string
+	for _, p := range list {
+		if p.name != Command {
+			names = append(names, p.name)
+		}
 	}
 	return names, err
 }
 
-// Build makes a binary in dir that is all programs at once: its first argument is the name of the
-// program to be. The programs are compiled from copies in which package and function main have
+// Build makes a binary in dir that is all programs and Command at once: its first argument is the
+// name of the program to be. The programs are compiled from copies in which package and function main have
 // other names. It needs the go command and the sources, so it is for tests of this module.
 func Build(ctx context.Context, dir string) (binary string, err error) {
 	list, err := programs(ctx)
 	if err != nil {
 		return "", err
-	}
-	if len(list) == 0 {
-		return "", errors.New("examples: there are no programs")
 	}
 	replace := make(map[string]string) // file → copy
 	for i, p := range list {
@@ -73,8 +80,11 @@ func Build(ctx context.Context, dir string) (binary string, err error) {
 	if err := os.WriteFile(main, dispatch(list), 0o600); err != nil {
 		return "", err
 	}
-	base := strings.TrimSuffix(list[0].dir, filepath.FromSlash(list[0].name))
-	replace[filepath.Join(base, filepath.FromSlash(dispatcher), "main.go")] = main
+	folder, err := goCommand(ctx, "list", "-f", "{{.Dir}}", root)
+	if err != nil {
+		return "", err
+	}
+	replace[filepath.Join(strings.TrimSpace(folder), filepath.FromSlash(dispatcher), "main.go")] = main
 	overlay := filepath.Join(dir, "overlay.json")
 	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
@@ -139,7 +149,7 @@ func dispatch(list []program) []byte {
 	var b bytes.Buffer
 	b.WriteString("package main\n\nimport (\n\t\"os\"\n\n")
 	for i, p := range list {
-		fmt.Fprintf(&b, "\tp%d %q\n", i, root+"/"+p.name)
+		fmt.Fprintf(&b, "\tp%d %q\n", i, p.path)
 	}
 	b.WriteString(")\n\nfunc main() {\n\tos.Args = os.Args[1:]\n\tswitch os.Args[0] {\n")
 	for i, p := range list {

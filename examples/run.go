@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +34,8 @@ type Case struct {
 	Frontend []string
 	// Prints and BackendPrints are what the two print, in this order, possibly among other things.
 	Prints, BackendPrints []string
+	// Requests are made of the web server whose URL the backend prints, before the frontend starts.
+	Requests []Request
 	// Bare programs have no flags, and no use for a router.
 	Bare bool
 	// Needs says which router the case needs, beyond one with a realm that allows everything.
@@ -42,35 +47,65 @@ type Router string
 
 // What cases need.
 const (
-	// Plain is a realm that lets anybody do everything.
+	// Plain has realms that let anybody do everything.
 	Plain Router = ""
+	// Nowhere is a URL where there is no router.
+	Nowhere Router = "nowhere"
+	// Realms has at least the realms realm1 and crossbardemo.
+	Realms Router = "realms"
+	// Auth has the users of the demonstration router, and Setup.URL leads to where they may join.
+	Auth Router = "auth"
+	// Tickets has a user joe with the ticket s3cr3t.
+	Tickets Router = "tickets"
+	// TLS is a router whose certificate is in the file Setup.CA.
+	TLS Router = "tls"
+	// Unix has a unix socket for Setup.BackendURL.
+	Unix Router = "unix"
 )
+
+// Request is a request of a web server.
+type Request struct {
+	Path   string
+	Form   url.Values // nil is a GET
+	Status int
+	Body   string // what is in the answer
+}
 
 // Setup says where the programs connect to.
 type Setup struct {
 	URL, Realm string
+	// BackendURL is that of the backend, if it is another.
+	BackendURL string
+	// CA is the certificate for cases that need TLS.
+	CA string
 	// Serializer and BackendSerializer are for the frontend and the backend; "" leaves it to them.
 	Serializer, BackendSerializer string
 	// Interval is the time between two steps, see package example. Default 20 ms.
 	Interval time.Duration
 }
 
-func (c *Case) flags(s Setup, serializer string) []string {
+func (c *Case) flags(s Setup) []string {
 	if c.Bare {
 		return nil
 	}
-	interval := s.Interval
-	if interval == 0 {
-		interval = 20 * time.Millisecond
+	if s.Interval == 0 {
+		s.Interval = 20 * time.Millisecond
 	}
-	flags := []string{"--url", s.URL, "--interval", interval.String()}
-	if s.Realm != "" {
-		flags = append(flags, "--realm", s.Realm)
-	}
-	if serializer != "" {
-		flags = append(flags, "--serializer", serializer)
+	flags := []string{"--url", s.URL, "--interval", s.Interval.String()}
+	for name, value := range map[string]string{"--realm": s.Realm, "--serializer": s.Serializer, "--ca": s.CA} {
+		if value != "" {
+			flags = append(flags, name, value)
+		}
 	}
 	return flags
+}
+
+func (s Setup) forBackend() Setup {
+	s.Serializer = s.BackendSerializer
+	if s.BackendURL != "" {
+		s.URL = s.BackendURL
+	}
+	return s
 }
 
 // Run plays the case with a binary that Build made. It fails if a program does not print what it
@@ -79,42 +114,89 @@ func (c *Case) flags(s Setup, serializer string) []string {
 func (c *Case) Run(ctx context.Context, binary string, setup Setup) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var backend, frontend *process
-	err := func() (err error) {
-		if c.Backend != nil {
-			if backend, err = start(ctx, binary, c.Program, c.Backend, c.flags(setup, setup.BackendSerializer)); err != nil {
-				return err
-			}
-			ready := c.Ready
-			if ready == "" {
-				ready = "ready"
-			}
-			if err := backend.await(ctx, ready); err != nil {
-				return err
-			}
-		}
-		if c.Frontend != nil {
-			if frontend, err = start(ctx, binary, c.Program, c.Frontend, c.flags(setup, setup.Serializer)); err != nil {
-				return err
-			}
-			if err := errors.Join(frontend.wait(), frontend.await(ctx, c.Prints...)); err != nil {
-				return err
-			}
-		}
-		if backend == nil {
-			return nil
-		}
-		if err := backend.await(ctx, c.BackendPrints...); err != nil {
-			return err
-		}
-		return backend.interrupt()
-	}()
+	run := &running{Case: c, binary: binary}
+	err := run.all(ctx, setup)
 	cancel()
-	for _, p := range []*process{backend, frontend} {
+	for _, p := range []*process{run.backend, run.frontend} {
 		if p != nil && err != nil {
 			_ = p.wait()
 			err = fmt.Errorf("%w\n%s", err, p)
 		}
+	}
+	return err
+}
+
+// running is a case that is played.
+type running struct {
+	*Case
+	binary            string
+	backend, frontend *process
+}
+
+func (r *running) all(ctx context.Context, setup Setup) error {
+	if err := r.startBackend(ctx, setup.forBackend()); err != nil {
+		return err
+	}
+	if r.Frontend != nil {
+		var err error
+		if r.frontend, err = start(ctx, r.binary, r.Program, r.Frontend, r.flags(setup)); err != nil {
+			return err
+		}
+		if err := errors.Join(r.frontend.wait(), r.frontend.await(ctx, r.Prints...)); err != nil {
+			return err
+		}
+	}
+	if r.backend == nil {
+		return nil
+	}
+	if err := r.backend.await(ctx, r.BackendPrints...); err != nil {
+		return err
+	}
+	return r.backend.interrupt()
+}
+
+func (r *running) startBackend(ctx context.Context, setup Setup) (err error) {
+	if r.Backend == nil {
+		return nil
+	}
+	if r.backend, err = start(ctx, r.binary, r.Program, r.Backend, r.flags(setup)); err != nil {
+		return err
+	}
+	ready := r.Ready
+	if ready == "" {
+		ready = "ready"
+	}
+	if err := r.backend.await(ctx, ready); err != nil {
+		return err
+	}
+	for _, q := range r.Requests {
+		if err := q.do(ctx, r.backend.url()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *Request) do(ctx context.Context, base string) error {
+	method, body := http.MethodGet, io.Reader(nil)
+	if q.Form != nil {
+		method, body = http.MethodPost, strings.NewReader(q.Form.Encode())
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(base, "/")+q.Path, body)
+	if err != nil {
+		return err
+	}
+	if q.Form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && (resp.StatusCode != q.Status || !strings.Contains(string(text), q.Body)) {
+		err = fmt.Errorf("%s %s: %s: %s", method, q.Path, resp.Status, text)
 	}
 	return err
 }
@@ -138,6 +220,7 @@ func start(ctx context.Context, binary, name string, args, flags []string) (*pro
 		return nil, err
 	}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
+	p.cmd.Dir = filepath.Dir(binary) // for the files that programs write
 	if err := p.cmd.Start(); err != nil {
 		_, _ = r.Close(), w.Close()
 		return nil, err
@@ -186,6 +269,18 @@ func (p *process) await(ctx context.Context, texts ...string) error {
 		}
 	}
 	return nil
+}
+
+// url returns the first URL of a web server that was printed.
+func (p *process) url() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, line := range p.lines {
+		if i := strings.Index(line, "http://"); i >= 0 {
+			return line[i:]
+		}
+	}
+	return ""
 }
 
 func (p *process) printed() int {

@@ -1,8 +1,14 @@
 package examples_test
 
 import (
+	"bufio"
 	"context"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -11,6 +17,7 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf"
 	"github.com/cloverleaf-wamp/cloverleaf/examples"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
 )
 
 // caseTimeout bounds a case on a machine that is busy with other things.
@@ -20,36 +27,109 @@ const caseTimeout = 90 * time.Second
 // and other serializers than the case before.
 func TestPrograms(t *testing.T) {
 	t.Parallel()
-	binary, err := examples.Build(t.Context(), t.TempDir())
+	dir := t.TempDir()
+	binary, err := examples.Build(t.Context(), dir)
 	require.NoError(t, err)
 	for i, c := range examples.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), caseTimeout)
 			defer cancel()
+			setup := setups[c.Needs](t, binary, i%2)
 			serializers := protocol.Serializers()
-			setup := examples.Setup{
-				URL:               newRouter(t)[i%2],
-				Serializer:        serializers[i%3].String(),
-				BackendSerializer: serializers[(i+i/3)%3].String(),
-			}
+			setup.Serializer = serializers[i%3].String()
+			setup.BackendSerializer = serializers[(i+i/3)%3].String()
 			require.NoError(t, c.Run(ctx, binary, setup))
 		})
 	}
 }
 
-// newRouter starts a router as the command "cloverleaf router" does, and returns its URLs:
-// WebSocket and RawSocket.
-func newRouter(t *testing.T) []string {
+// setups start the routers that cases need. transport chooses WebSocket or RawSocket, if there is
+// a choice; binary is the one of all programs.
+var setups = map[examples.Router]func(t *testing.T, binary string, transport int) examples.Setup{
+	examples.Plain:   plain,
+	examples.Realms:  plain,
+	examples.Nowhere: nowhere,
+	examples.Tickets: tickets,
+	examples.Unix:    unix,
+	examples.Auth: func(t *testing.T, binary string, _ int) examples.Setup {
+		return examples.Setup{URL: startDemo(t, binary, "").plain + "/auth_ws"}
+	},
+	examples.TLS: func(t *testing.T, binary string, _ int) examples.Setup {
+		ca := filepath.Join(t.TempDir(), "demo.pem")
+		return examples.Setup{URL: startDemo(t, binary, ca).secure + "/ws", CA: ca}
+	},
+}
+
+func plain(t *testing.T, _ string, transport int) examples.Setup {
+	r := newRouter(t, cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{Name: "realm1"}, {Name: "crossbardemo"}}})
+	return examples.Setup{URL: listen(t, r, "127.0.0.1:0")[transport]}
+}
+
+func nowhere(*testing.T, string, int) examples.Setup {
+	return examples.Setup{URL: "ws://127.0.0.1:1/ws"}
+}
+
+func tickets(t *testing.T, _ string, transport int) examples.Setup {
+	r := newRouter(t, cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{
+		Name:           "crossbardemo",
+		Authenticators: []router.Authenticator{router.Tickets{"joe": {Ticket: "s3cr3t", Role: "user"}}},
+	}}})
+	return examples.Setup{URL: listen(t, r, "127.0.0.1:0")[transport]}
+}
+
+func unix(t *testing.T, _ string, _ int) examples.Setup {
+	r := newRouter(t, cloverleaf.RouterConfig{})
+	socket := filepath.Join(t.TempDir(), "wamp.sock")
+	listen(t, r, "unix:"+socket)
+	return examples.Setup{URL: listen(t, r, "127.0.0.1:0")[1], BackendURL: "rs+unix://" + socket}
+}
+
+func newRouter(t *testing.T, cfg cloverleaf.RouterConfig) *cloverleaf.Router {
 	t.Helper()
-	r, err := cloverleaf.NewRouter(cloverleaf.RouterConfig{
-		Realms: []cloverleaf.RealmConfig{{Name: "realm1"}, {Name: "crossbardemo"}},
-	})
+	r, err := cloverleaf.NewRouter(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, r.Close(context.WithoutCancel(t.Context()))) })
-	l, err := r.Listen(t.Context(), "127.0.0.1:0")
+	return r
+}
+
+// listen returns the URLs for WebSocket and RawSocket.
+func listen(t *testing.T, r *cloverleaf.Router, addr string) []string {
+	t.Helper()
+	l, err := r.Listen(t.Context(), addr)
 	require.NoError(t, err)
 	return l.URLs()
+}
+
+// demo is the command "cloverleaf router --demo".
+type demo struct{ plain, secure string } // URLs without a path
+
+var listening = regexp.MustCompile(`^listening on (wss?://[^/]+)/`)
+
+func startDemo(t *testing.T, binary, cert string) demo {
+	t.Helper()
+	args := []string{examples.Command, "router", "--demo", "--listen", "127.0.0.1:0", "--demo-tls", "127.0.0.1:0"}
+	if cert != "" {
+		args = append(args, "--demo-cert", cert)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stdout)
+	t.Cleanup(func() {
+		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+		_, _ = io.Copy(io.Discard, stdout)
+		require.NoError(t, cmd.Wait())
+	})
+	var d demo
+	for (d.plain == "" || d.secure == "") && lines.Scan() {
+		if match := listening.FindStringSubmatch(lines.Text()); match != nil {
+			d.plain, d.secure = d.secure, match[1] // TLS comes last
+		}
+	}
+	require.NotEmpty(t, d.plain, "the router has not said where it listens")
+	return d
 }
 
 // TestEveryProgramHasACase keeps the table complete.

@@ -1,7 +1,7 @@
 // Command overview shows the two patterns of WAMP in one pair of programs: a remote procedure
 // call, and publish and subscribe. Start a router, and then each in its own terminal:
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/overview backend
 //	go run ./examples/overview frontend
 package main

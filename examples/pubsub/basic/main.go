@@ -1,7 +1,7 @@
 // Command basic publishes an event every second, and subscribes to it. The subscriber leaves
 // after five events.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/pubsub/basic backend
 //	go run ./examples/pubsub/basic frontend
 package main

@@ -1,7 +1,7 @@
 // Command complex publishes events without a payload, and events with positional and keyword
 // values, some of them structured.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/pubsub/complex backend
 //	go run ./examples/pubsub/complex frontend
 package main

@@ -1,6 +1,6 @@
 // Command methods subscribes methods of an object, each to a topic of its own.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/pubsub/methods backend
 //	go run ./examples/pubsub/methods frontend
 package main

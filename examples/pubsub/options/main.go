@@ -1,7 +1,7 @@
 // Command options publishes with an acknowledgement, and so that the publisher gets its own
 // event. The subscriber prints the details of the event: its publication and who published it.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/pubsub/options backend
 //	go run ./examples/pubsub/options frontend
 package main

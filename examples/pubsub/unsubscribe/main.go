@@ -1,7 +1,7 @@
 // Command unsubscribe takes five events, unsubscribes, waits, subscribes again for five more, and
 // leaves.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/pubsub/unsubscribe backend
 //	go run ./examples/pubsub/unsubscribe frontend
 package main

@@ -1,7 +1,7 @@
 // Command arguments shows procedures with all kinds of arguments: none, positional ones, keyword
 // arguments, some of which have defaults, and any number of either.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/arguments backend
 //	go run ./examples/rpc/arguments frontend
 package main

@@ -1,7 +1,7 @@
 // Command cancel cancels calls: one because the caller does not want it any more, and one because
 // its time is up. The procedure learns of both by the end of its context.
 //
-//	cloverleaf router
+//	cloverleaf router --demo
 //	go run ./examples/rpc/cancel backend
 //	go run ./examples/rpc/cancel frontend
 package main

@@ -1,7 +1,7 @@
 // Command complex shows results that are more than one value: keyword values, and several
 // positional ones.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/complex backend
 //	go run ./examples/rpc/complex frontend
 package main

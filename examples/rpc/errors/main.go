@@ -1,7 +1,7 @@
 // Command errors shows how errors travel: a plain Go error, an error with a URI and values, and a
 // Go error type that a URI stands for on both sides.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/errors backend
 //	go run ./examples/rpc/errors frontend
 package main

@@ -1,6 +1,6 @@
 // Command methods registers methods of objects, each under a URI of its own.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/methods backend
 //	go run ./examples/rpc/methods frontend
 package main

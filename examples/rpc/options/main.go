@@ -1,7 +1,7 @@
 // Command options uses the details of a call: the procedure learns who calls, and publishes
 // something that the caller is excluded from.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/options backend
 //	go run ./examples/rpc/options frontend
 package main

@@ -1,7 +1,7 @@
 // Command progress shows progressive results: a procedure tells how far it is, to callers that
 // want to know.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/progress backend
 //	go run ./examples/rpc/progress frontend
 package main

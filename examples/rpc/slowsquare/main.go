@@ -1,7 +1,7 @@
 // Command slowsquare makes two calls at once, of a slow procedure and a quick one. The answer of
 // the second call comes first: nobody waits for others.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/slowsquare backend
 //	go run ./examples/rpc/slowsquare frontend
 package main

@@ -1,7 +1,7 @@
 // Command timeservice is the "hello, world" of remote procedure calls: a procedure that tells the
 // time.
 //
-//	cloverleaf router --realm crossbardemo
+//	cloverleaf router --demo
 //	go run ./examples/rpc/timeservice backend
 //	go run ./examples/rpc/timeservice frontend
 package main
