@@ -21,6 +21,8 @@ const (
 	envNodeMissing   = "INTEROP_AUTOBAHN_JS_MISSING"
 	envNodeFlag      = "INTEROP_NODE_FLAG"
 	envNodePath      = "INTEROP_NODE_PATH"
+	envExamples      = "INTEROP_AUTOBAHN_EXAMPLES"
+	envExamplesLack  = "INTEROP_AUTOBAHN_EXAMPLES_MISSING"
 	envRunning       = "INTEROP_RUNNING"   // folder for a file per running router
 	envAllPairs      = "INTEROP_ALL_PAIRS" // "true": all pairs on foreign routers too
 )

@@ -27,7 +27,7 @@ const (
 )
 
 // listening matches the line the router of ours prints for each address.
-var listening = regexp.MustCompile(`^listening on (ws://\S+) (rs://\S+)`)
+var listening = regexp.MustCompile(`^listening on (wss?://\S+) (rss?://\S+)`)
 
 // router is a running router program with one realm that allows everything.
 type router struct {
@@ -42,32 +42,44 @@ type router struct {
 // startCloverleaf starts the router of ours on a free port.
 func startCloverleaf(t *testing.T) *router {
 	t.Helper()
+	r, addresses := startOurs(t, 1, "--listen", "127.0.0.1:0", "--realm", realm)
+	r.urls = addresses[0]
+	return r
+}
+
+// startOurs starts the router of ours, and returns the URLs of each address by transport.
+func startOurs(t *testing.T, count int, args ...string) (*router, []map[string]string) {
+	t.Helper()
 	require.NotEmptyf(t, os.Getenv(envRouter), "%s is not set: use interop/run.sh", envRouter)
-	r := newRouter("cloverleaf", os.Getenv(envRouter), "router", "--listen", "127.0.0.1:0", "--realm", realm)
+	r := newRouter("cloverleaf", os.Getenv(envRouter), append([]string{"router"}, args...)...)
 	r.ours = true
 	stdout, err := r.program.StdoutPipe()
 	require.NoError(t, err)
 	r.start(t)
 
-	found := make(chan []string, 1)
+	found := make(chan map[string]string, count)
 	go func() {
 		lines := bufio.NewScanner(io.TeeReader(stdout, r.log))
 		for lines.Scan() {
 			if match := listening.FindStringSubmatch(lines.Text()); match != nil {
-				found <- match
+				found <- map[string]string{webSocket: match[1], rawSocket: match[2]}
 			}
 		}
 		r.exited <- r.program.Wait()
 	}()
-	select {
-	case match := <-found:
-		r.urls = map[string]string{webSocket: match[1], rawSocket: match[2]}
-	case err := <-r.exited:
-		require.FailNowf(t, "router ended before it listened", "%v\n%s", err, r.log)
-	case <-time.After(startTimeout):
-		require.FailNowf(t, "router does not listen", "%s", r.log)
+	var addresses []map[string]string
+	deadline := time.After(startTimeout)
+	for len(addresses) < count {
+		select {
+		case urls := <-found:
+			addresses = append(addresses, urls)
+		case err := <-r.exited:
+			require.FailNowf(t, "router ended before it listened", "%v\n%s", err, r.log)
+		case <-deadline:
+			require.FailNowf(t, "router does not listen", "%s", r.log)
+		}
 	}
-	return r
+	return r, addresses
 }
 
 // crossbarConfig has one realm that allows everything to anybody, and one port
@@ -169,12 +181,9 @@ func newRouter(name, program string, args ...string) *router {
 func (r *router) start(t *testing.T) {
 	t.Helper()
 	require.NoError(t, r.program.Start())
-	note := filepath.Join(os.Getenv(envRunning), strconv.Itoa(r.program.Process.Pid))
-	if os.Getenv(envRunning) != "" {
-		require.NoError(t, os.WriteFile(note, nil, 0o600))
-	}
+	forget := remember(t, r.program.Process.Pid)
 	t.Cleanup(func() {
-		defer func() { _ = os.Remove(note) }()
+		defer forget()
 		if err := r.terminate(); err != nil && !t.Failed() {
 			t.Logf("%s: %v", r.name, err)
 		}
@@ -182,6 +191,18 @@ func (r *router) start(t *testing.T) {
 			t.Logf("end of the log of %s:\n%s", r.name, r.log)
 		}
 	})
+}
+
+// remember leaves a note for run.sh, which ends the program if this test cannot.
+func remember(t *testing.T, pid int) (forget func()) {
+	t.Helper()
+	folder := os.Getenv(envRunning)
+	if folder == "" {
+		return func() {}
+	}
+	note := filepath.Join(folder, strconv.Itoa(pid))
+	require.NoError(t, os.WriteFile(note, nil, 0o600))
+	return func() { _ = os.Remove(note) }
 }
 
 // terminate sends SIGTERM and returns how the program ended. A program that

@@ -9,7 +9,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 peers=$here/.peers
-running=$peers/running # a file for each router that runs, named after its process
+running=$peers/running # a file for each router and example that runs, named after its process
 
 in_ci() { [[ ${CI:-} == true ]]; }
 
@@ -22,7 +22,7 @@ without() {
   echo "interop: without $1: $2"
 }
 
-# stop_leftovers ends the routers that a killed test has left behind.
+# stop_leftovers ends the programs that a killed test has left behind.
 stop_leftovers() {
   local file
   for file in "$running"/*; do
@@ -78,14 +78,27 @@ node_modules() { # node_modules FOLDER SOURCE
   cp "$2/package.json" "$2/package-lock.json" "$2/.npmrc" "$1/" && npm --prefix "$1" ci
 }
 
-# python_peer NAME FOLDER PROGRAM VARIABLE: installs a peer from PyPI.
+# venv_with_examples PYTHON FOLDER REQUIREMENTS: adds Autobahn|Python's examples and
+# those of its guide, which are in its source distribution, as FOLDER/source.
+venv_with_examples() {
+  local version source=$2/source
+  version=$(sed -n 's/^autobahn==//p' "$3")
+  venv "$@" &&
+    "$2/bin/pip" download --disable-pip-version-check --progress-bar off --no-deps --no-binary autobahn \
+      --dest "$source" "autobahn==$version" &&
+    tar -xzf "$source/autobahn-$version.tar.gz" -C "$source" --strip-components=1 \
+      "autobahn-$version/examples" "autobahn-$version/docs/listings"
+}
+
+# python_peer NAME FOLDER PROGRAM VARIABLE [COMMAND]: installs a peer from PyPI by
+# venv, or by that command.
 python_peer() {
   local name=$1 requirements=$here/peers/$2/requirements.txt reason="" python
   if ! python=$(find_python); then
     reason="python 3.11 or newer not found"
   elif ! can_make_venv "$python"; then
     reason="$python cannot make virtual environments (Debian: apt-get install python3-venv)"
-  elif ! install "$name" "$("$python" -VV) $(cksum <"$requirements")" venv "$python" "$peers/$name" "$requirements"; then
+  elif ! install "$name" "$("$python" -VV) $(cksum <"$requirements")" "${5:-venv}" "$python" "$peers/$name" "$requirements"; then
     reason="installation failed, see $peers/$name.log"
   fi
   if [[ -n $reason ]]; then
@@ -136,6 +149,7 @@ trap stop_leftovers EXIT
 export INTEROP_RUNNING=$running
 
 python_peer autobahn-python autobahn_python python INTEROP_AUTOBAHN_PYTHON
+python_peer autobahn-examples autobahn_examples python INTEROP_AUTOBAHN_EXAMPLES venv_with_examples
 python_peer crossbar crossbar crossbar INTEROP_CROSSBAR
 js_peer
 
@@ -149,4 +163,4 @@ if [[ -n ${INTEROP_CROSSBAR_MISSING:-} ]]; then
   left_out=(-skip 'Crossbar|TestIdle/Crossbar')
 fi
 # The tests are few and mostly wait, so they all run at the same time.
-go test -tags interop -count=1 -timeout 6m -parallel 8 "${left_out[@]}" ./interop "$@"
+go test -tags interop -count=1 -timeout 6m -parallel 16 "${left_out[@]}" ./interop "$@"

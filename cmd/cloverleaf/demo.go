@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
@@ -83,8 +84,10 @@ func demoConfig(cfg *cloverleaf.RouterConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.Realms = []cloverleaf.RealmConfig{{Name: demoRealm, Authenticators: methods}, {Name: "realm1"}}
-	cfg.Transport.CheckOrigin = loopbackOrigin
+	cfg.Realms = []cloverleaf.RealmConfig{
+		{Name: demoRealm, Paths: map[string][]router.Authenticator{demoAuthPath: methods}},
+		{Name: "realm1"},
+	}
 	return nil
 }
 
@@ -101,7 +104,6 @@ func loopbackOrigin(r *http.Request) bool {
 
 // demo is a running demonstration.
 type demo struct {
-	auth      http.Handler // upgrades connections whose clients authenticate
 	listeners []*transport.Listener
 	page      []byte // complete before anything is served
 }
@@ -117,7 +119,7 @@ func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen li
 			return err
 		}
 	}
-	d := &demo{auth: r.Handler()}
+	d := &demo{}
 	offer := newDemoOffer(f.cert, cert)
 	for _, addr := range listen {
 		err = errors.Join(err, d.open(ctx, addr, nil))
@@ -144,18 +146,18 @@ func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen li
 }
 
 func (d *demo) open(ctx context.Context, addr string, secure *tls.Config) error {
-	l, err := transport.Listen(ctx, addr, transport.ServerConfig{TLS: secure, HTTP: d, CheckOrigin: loopbackOrigin})
+	l, err := transport.Listen(ctx, addr, transport.ServerConfig{
+		TLS: secure, HTTP: d, WebSocketPaths: []string{demoAuthPath}, CheckOrigin: loopbackOrigin,
+	})
 	if err == nil {
 		d.listeners = append(d.listeners, l)
 	}
 	return err
 }
 
-// ServeHTTP serves everything but the usual WebSocket path.
+// ServeHTTP serves everything but the WebSocket paths.
 func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case r.URL.Path == demoAuthPath:
-		d.auth.ServeHTTP(w, r)
 	case r.URL.Path != "/":
 		http.NotFound(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:

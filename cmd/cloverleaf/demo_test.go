@@ -101,6 +101,8 @@ func TestDemoUsers(t *testing.T) {
 			wrong := strings.Map(func(r rune) rune { return '0' + (r+1)%10 }, u.Secret)
 			_, err = d.join(t, plain, demoRealm, u.method(t, wrong))
 			require.ErrorContains(t, err, "authentication_denied")
+			_, err = d.join(t, "ws://"+d.plain+"/ws", demoRealm, u.method(t, u.Secret))
+			require.ErrorContains(t, err, "no_matching_auth_method")
 		})
 	}
 	for _, c := range []struct{ url, realm string }{
