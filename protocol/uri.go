@@ -120,6 +120,45 @@ const (
 // checkURI walks the components instead of using the expressions of the
 // specification: those were written for Python, and Go's \s knows ASCII only.
 func checkURI(u string, strict bool, empty emptyRule) bool {
+	allowed := asciiLoose
+	if strict {
+		allowed = asciiStrict
+	}
+	start := 0
+	for i := range len(u) {
+		switch c := u[i]; {
+		case c == '.':
+			if i == start && empty != emptyAny {
+				return false
+			}
+			start = i + 1
+		case c >= utf8.RuneSelf:
+			return !strict && checkUnicodeURI(u, empty)
+		case allowed[c/64]&(1<<(c%64)) == 0:
+			return false
+		}
+	}
+	return start < len(u) || empty != emptyNever
+}
+
+// The ASCII characters that components may contain, one bit each: all but white space,
+// '#' and '.', and those of the strict rules.
+var (
+	asciiLoose  = asciiSet(func(r rune) bool { return r != '#' && r != '.' && !unicode.IsSpace(r) }) //nolint:gochecknoglobals // a constant
+	asciiStrict = asciiSet(strictRune)                                                               //nolint:gochecknoglobals // a constant
+)
+
+func asciiSet(has func(rune) bool) (set [2]uint64) {
+	for r := range rune(utf8.RuneSelf) {
+		if has(r) {
+			set[r/64] |= 1 << (r % 64)
+		}
+	}
+	return set
+}
+
+// checkUnicodeURI is checkURI by the loose rules for characters of all kinds.
+func checkUnicodeURI(u string, empty emptyRule) bool {
 	length := 0
 	for i, r := range u {
 		switch {
@@ -129,7 +168,7 @@ func checkURI(u string, strict bool, empty emptyRule) bool {
 			}
 			length = 0
 			continue
-		case strict && !strictRune(r), r == '#', unicode.IsSpace(r):
+		case r == '#', unicode.IsSpace(r):
 			return false
 		case r == utf8.RuneError:
 			if _, size := utf8.DecodeRuneInString(u[i:]); size == 1 {

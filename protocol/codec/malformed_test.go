@@ -439,8 +439,10 @@ func TestDepth(t *testing.T) {
 		require.ErrorContains(t, err, "nested deeper than 64 levels")
 		_, err = codec.Args(deep)
 		require.ErrorContains(t, err, "nested deeper than 64 levels")
-		_, err = codec.CountArgs(deep)
-		require.ErrorContains(t, err, "nested deeper than 64 levels")
+		if s == protocol.JSON { // in the others the length of the list comes first
+			_, err = codec.CountArgs(deep)
+			require.ErrorContains(t, err, "nested deeper than 64 levels")
+		}
 		var lists [][]string
 		require.Error(t, codec.DecodeValue(s, deep.Args, &lists))
 	}

@@ -206,14 +206,17 @@ func KwArgs(p protocol.Payload) (map[string]any, error) {
 	return kwargs, err
 }
 
-// CountArgs returns the number of positional arguments. An error is an
-// *ArgumentError.
+// CountArgs returns the number of positional arguments. Where the list begins with that, the
+// arguments themselves are not looked at. An error is an *ArgumentError.
 func CountArgs(p protocol.Payload) (int, error) {
 	if p.Args == nil {
 		return 0, nil
 	}
 	r, head, err := openPayload(p, p.Args, kindList)
 	n := 0
+	if err == nil && head.n <= uint64(len(r.data)-r.pos) { // not unknownLength
+		return int(head.n), nil //nolint:gosec // it is small
+	}
 	if err == nil {
 		err = r.items(head, MaxDepth, func() error {
 			end, err := r.f.end(r.data, r.pos, MaxDepth-1)
