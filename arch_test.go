@@ -27,12 +27,13 @@ const (
 // free: an example of a low layer may use a higher one.
 var layers = map[string][]string{
 	"protocol":   {},
+	"internal":   {},
 	"transport":  {"protocol"},
 	"session":    {"protocol"},
 	"router":     {"protocol"},
 	"supervisor": {"protocol"},
 	"actors":     {"protocol", "transport", "session", "router", "supervisor"},
-	".":          {"protocol", "transport", "session", "router", "supervisor", "actors"},
+	".":          {"internal", "protocol", "transport", "session", "router", "supervisor", "actors"},
 	"cmd":        {".", "protocol", "transport", "session", "router", "supervisor", "actors", "examples", "bench", "interop"},
 	"docs":       {},
 	"examples":   {".", "protocol", "transport", "session", "router", "supervisor", "actors"},

@@ -62,8 +62,11 @@ type Config struct {
 	AuthExtra map[string]any
 	// Agent is what to call the client in HELLO. Default "cloverleaf".
 	Agent string
-	// Extra are further details of HELLO; names of applications' own start with an underscore.
-	Extra map[string]any
+	// HelloExtra are further details of HELLO; names of applications' own start with an underscore.
+	HelloExtra map[string]any
+	// Extra is the application's own data: session.Session.Extra returns it, and SessionFactory gets
+	// it. It is not sent. Sessions share it, so it should not be changed.
+	Extra any
 	// Main, if it is not nil, is run in every session once that is ready. When it returns nil, the
 	// component leaves and is done. An error or panic gives up the session, and the component
 	// connects again as far as Restarts allows. Its ctx ends with the session, and it must return
@@ -111,7 +114,7 @@ func (c Config) component() actors.ComponentConfig {
 	}
 	return actors.ComponentConfig{
 		Name: c.Name, Realm: protocol.URI(c.Realm), Transports: transports, Auth: c.Auth, AuthRole: c.AuthRole,
-		AuthExtra: c.AuthExtra, Agent: c.Agent, Extra: c.Extra, Main: c.Main, Restarts: c.Restarts,
+		AuthExtra: c.AuthExtra, Agent: c.Agent, HelloExtra: c.HelloExtra, Extra: c.Extra, Main: c.Main, Restarts: c.Restarts,
 		OnRefused: c.OnRefused, Classify: c.Classify, RetryPermanent: c.RetryPermanent,
 		JoinTimeout: c.JoinTimeout, LeaveTimeout: c.LeaveTimeout, MaxInvocations: c.MaxInvocations,
 		Errors: c.Errors, OnEvent: c.OnEvent, Logger: c.Logger,

@@ -52,8 +52,10 @@ type ComponentConfig struct {
 	AuthExtra protocol.Dict
 	// Agent is announced in HELLO. Default Agent.
 	Agent string
-	// Extra are further details of HELLO.
-	Extra protocol.Dict
+	// HelloExtra are further details of HELLO.
+	HelloExtra protocol.Dict
+	// Extra is the application's own data, for session.Session.Extra.
+	Extra any
 	// Classify tells transient from permanent failures. Nil decides by the reason URI, see
 	// supervisor.ReasonClass.
 	Classify supervisor.Classifier

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -35,8 +36,11 @@ func (c *TransportConfig) Name() string {
 
 // Validate reports every problem of the configuration.
 func (c *TransportConfig) Validate() error {
+	if c.Pipe != nil && c.URL != "" {
+		return errors.New("url: contradicts pipe")
+	}
 	if c.Pipe != nil {
-		return c.Backoff.Validate()
+		return nil
 	}
 	return c.ClientConfig.Validate()
 }
@@ -92,7 +96,7 @@ func (s *sessionActor) dial(id uint64, cfg *TransportConfig) {
 func (s *sessionActor) hello() protocol.Hello {
 	cfg := &s.c.cfg
 	return protocol.Hello{Realm: cfg.Realm, Details: protocol.HelloDetails{
-		Agent: cfg.Agent, Roles: session.DefaultRoles(), AuthRole: cfg.AuthRole, AuthExtra: cfg.AuthExtra, Extra: cfg.Extra,
+		Agent: cfg.Agent, Roles: session.DefaultRoles(), AuthRole: cfg.AuthRole, AuthExtra: cfg.AuthExtra, Extra: cfg.HelloExtra,
 	}}
 }
 

@@ -66,6 +66,7 @@ func (s *sessionActor) dialed(d *dialing) {
 		Poster: s.poster, Transport: c.url, Hello: d.hello, Verify: d.verify,
 		Errors: s.c.cfg.Errors, Context: s.c.cfg.Context, MaxInvocations: s.c.cfg.MaxInvocations,
 		JoinTimeout: s.c.cfg.JoinTimeout, LeaveTimeout: s.c.cfg.LeaveTimeout, Shared: c.pipe,
+		Extra: s.c.cfg.Extra,
 	}
 	s.conn = c
 	if c.pipe {

@@ -10,23 +10,30 @@ import (
 
 // Anonymous returns the method "anonymous": no credentials. authid is what the client would like
 // to be called, "" leaves that to the router.
-func Anonymous(authid string) Authenticator { return anonymous(authid) }
-
-type anonymous string
-
-func (anonymous) Methods() []string { return []string{auth.MethodAnonymous} }
-
-func (a anonymous) claims() []Identity { return []Identity{{AuthID: string(a)}} }
-
-func (a anonymous) Attempt(_ context.Context, req AuthRequest) (Exchange, error) {
-	return a, req.Claim(Identity{AuthID: string(a)})
+func Anonymous(authid string) AnonymousAuth {
+	return AnonymousAuth{Identity: Identity{AuthID: authid}}
 }
 
-func (anonymous) Answer(context.Context, *protocol.Challenge) (*protocol.Authenticate, error) {
+// AnonymousAuth is the method "anonymous": the identity is a wish.
+type AnonymousAuth struct{ Identity }
+
+// Methods implements Authenticator.
+func (AnonymousAuth) Methods() []string { return []string{auth.MethodAnonymous} }
+
+func (a AnonymousAuth) claims() []Identity { return []Identity{a.Identity} }
+
+// Attempt implements Authenticator.
+func (a AnonymousAuth) Attempt(_ context.Context, req AuthRequest) (Exchange, error) {
+	return anonymousExchange{}, req.Claim(a.Identity)
+}
+
+type anonymousExchange struct{}
+
+func (anonymousExchange) Answer(context.Context, *protocol.Challenge) (*protocol.Authenticate, error) {
 	return nil, errors.New("anonymous: there is nothing to answer a challenge with")
 }
 
-func (anonymous) Verify(*protocol.WelcomeDetails) error { return nil }
+func (anonymousExchange) Verify(*protocol.WelcomeDetails) error { return nil }
 
 // Ticket returns the method "ticket": a secret that the client shows to the router as it is, so
 // use it with TLS only.

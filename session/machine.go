@@ -66,6 +66,8 @@ type Config struct {
 	// Fits returns an error for a message that Send would refuse because of its size. Nil means
 	// that all messages fit. It may be called by any goroutine.
 	Fits func(msg protocol.Message) error
+	// Extra is the application's own data, for Session.Extra.
+	Extra any
 	// MaxInvocations is how many invocations may be unanswered. Beyond it the caller gets
 	// protocol.ErrorLimitExceeded. Zero means DefaultMaxInvocations.
 	MaxInvocations int

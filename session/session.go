@@ -48,6 +48,7 @@ type Session struct {
 	poster  Poster
 	errors  *ErrorMap
 	fits    func(protocol.Message) error
+	extra   any
 	shared  bool // payloads that were posted must not be written to again
 	calls   sync.Pool
 
@@ -71,6 +72,7 @@ func newSession(cfg *Config, msg *protocol.Welcome) *Session {
 		errors: cfg.Errors,
 		fits:   cfg.Fits,
 		shared: cfg.Shared,
+		extra:  cfg.Extra,
 		done:   make(chan struct{}),
 	}
 	if s.details.Realm == "" {
@@ -101,6 +103,10 @@ func (s *Session) Realm() protocol.URI { return s.details.Realm }
 
 // Details returns what the router said when it accepted the session.
 func (s *Session) Details() SessionDetails { return s.details }
+
+// Extra returns the application's own data of its configuration, which is the same for all sessions
+// of a component.
+func (s *Session) Extra() any { return s.extra }
 
 // Done returns a channel that is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }

@@ -105,7 +105,7 @@ func (c ClientConfig) agree(t *target) (errs []error) {
 		errs = append(errs, fmt.Errorf("tls: set, but the url's scheme %s is without TLS", t.url.Scheme))
 	}
 	if t.secure && t.host == "" && (c.TLS == nil || c.TLS.ServerName == "" && !c.TLS.InsecureSkipVerify) {
-		errs = append(errs, errors.New("tls: the url names no host to verify, and neither does serverName"))
+		errs = append(errs, errors.New("tls: neither the url nor a server name says which host to verify"))
 	}
 	if t.kind == RawSocket && len(c.Header) > 0 {
 		errs = append(errs, errors.New("header: rawsocket sends none"))
