@@ -3,6 +3,7 @@ package actors
 import (
 	"bytes"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -85,7 +86,8 @@ type transportActor struct {
 	written atomic.Int64 // bytes ever taken by the kernel
 
 	closing  *closeConn
-	closed   bool // everything was written after closing
+	cause    error // why, if the peer closed first
+	closed   bool  // everything was written after closing
 	readDone bool
 	linger   bool // there is unread input
 	over     bool
@@ -161,7 +163,7 @@ func (t *transportActor) Receive(ctx actor.Context) {
 	case *readEnded:
 		t.readEnded(m)
 	case *closeOverdue:
-		t.lost(nil)
+		t.lost(t.cause)
 	case *actor.Stopping:
 		t.stop()
 	}
@@ -392,7 +394,7 @@ func (t *transportActor) closeWritten() {
 	}
 	t.closed = true
 	if t.readDone && !t.linger {
-		t.lost(nil)
+		t.lost(t.cause)
 		return
 	}
 	t.overdue.Reset(t.cfg.options.CloseTimeout)
@@ -411,12 +413,25 @@ func (t *transportActor) readEnded(m *readEnded) {
 	case m.violation:
 		// The session actor answers with ABORT and closeConn.
 	default:
-		code := transport.CloseCode(m.err)
-		if frame := t.cfg.conn.Framing().AppendClose(nil, code, ""); len(frame) > 0 && len(t.queue) == 0 && t.cfg.conn.CanTryWrite() {
-			_, _ = t.cfg.conn.TryWrite(frame) // a courtesy: the connection is over
-		}
-		t.lost(m.err)
+		t.closedByPeer(m.err)
 	}
+}
+
+// closedByPeer ends a connection that the peer has closed. A close frame is answered by
+// one, behind what is queued (RFC 6455, section 5.5.1), if the peer takes that soon.
+func (t *transportActor) closedByPeer(err error) {
+	code := transport.CloseCode(err)
+	if closed, ok := errors.AsType[*transport.CloseError](err); ok && errors.Is(closed, io.EOF) {
+		t.cause = err
+		t.close(&closeConn{code: code})
+		t.overdue.Reset(t.cfg.options.CloseTimeout)
+		t.write()
+		return
+	}
+	if frame := t.cfg.conn.Framing().AppendClose(nil, code, ""); len(frame) > 0 && len(t.queue) == 0 && t.cfg.conn.CanTryWrite() {
+		_, _ = t.cfg.conn.TryWrite(frame) // a courtesy: the connection is over
+	}
+	t.lost(err)
 }
 
 // lost ends the connection, for a reason or in order, and tells the session actor.
