@@ -16,6 +16,8 @@ import (
 // consultation is an authorizer at work for a session.
 type consultation struct {
 	router.Consultation
+	// mute keeps the outcome from being posted; it reports whether it was not yet.
+	mute   func() bool
 	cancel context.CancelFunc
 }
 
@@ -37,7 +39,7 @@ func (s *routerSession) Authorize(c router.Consultation) {
 	of := &consultation{Consultation: c, cancel: cancel}
 	s.consultation = of
 	host, self := s.router.host, s.self
-	stop := context.AfterFunc(ctx, func() { host.send(self, &authorized{of: of, err: context.Cause(ctx)}) })
+	of.mute = context.AfterFunc(ctx, func() { host.send(self, &authorized{of: of, err: context.Cause(ctx)}) })
 	go func() {
 		defer cancel()
 		m := &authorized{of: of}
@@ -45,7 +47,7 @@ func (s *routerSession) Authorize(c router.Consultation) {
 			m.decision, err = c.Authorizer.Authorize(ctx, c.Request)
 			return err
 		})
-		if stop() {
+		if of.mute() {
 			host.send(self, m)
 		}
 	}()
@@ -97,6 +99,7 @@ func (s *routerSession) unpark() {
 // endConsultation ends what the session waits for: it has ended itself.
 func (s *routerSession) endConsultation() {
 	if s.consultation != nil {
+		s.consultation.mute()
 		s.consultation.cancel()
 		s.consultation = nil
 	}

@@ -38,6 +38,8 @@ func newHandshake() *Handshake {
 		"locked": {Authenticators: []Authenticator{keys{verify: errors.New("the disk is full")}}},
 		"banned": {Authenticators: []Authenticator{keys{begin: &RefusalError{Reason: protocol.ErrorNoSuchPrincipal, Message: "banned"}}}},
 	}
+	users := &Access{roles: map[string]*rules{"user": {}}}
+	realms["users"] = Admission{Authenticators: []Authenticator{tickets, Anonymous{}}, Access: users}
 	return &Handshake{
 		Admit: func(realm protocol.URI) (Admission, bool) {
 			a, ok := realms[realm]
@@ -73,6 +75,11 @@ func TestHandshakeJoins(t *testing.T) {
 		{"an authid of one's own choice does not count", []protocol.Message{hello("open", "admin")}, anonymous},
 		{"the role of anonymous clients", []protocol.Message{hello("guests", "")}, guest},
 		{"the client's order of methods counts", []protocol.Message{hello("guests", "joe", "anonymous", "ticket")}, guest},
+		{
+			"a role of the realm",
+			[]protocol.Message{hello("users", "joe", "ticket"), ticket("secret!!!")},
+			Peer{AuthID: "joe", AuthRole: "user", AuthMethod: "ticket", AuthProvider: "static"},
+		},
 		{
 			"ticket",
 			[]protocol.Message{hello("guests", "joe", "ticket", "anonymous"), ticket("secret!!!")},
@@ -129,6 +136,8 @@ func TestHandshakeRefuses(t *testing.T) {
 		held protocol.ID        // the id that remains to be given back
 	}{
 		{"no such realm", []protocol.Message{hello("nowhere", "")}, protocol.ErrorNoSuchRealm, "no realm nowhere exists", 0},
+		{"no such role", []protocol.Message{hello("users", "")}, protocol.ErrorNoSuchRole, "no such role", reserved},
+		{"no such role after a challenge", []protocol.Message{hello("users", "ann", "ticket"), ticket("other")}, protocol.ErrorNoSuchRole, "no such role", reserved},
 		{"a long realm is not repeated", []protocol.Message{hello(protocol.URI(strings.Repeat("a", 1e6)), "")}, protocol.ErrorNoSuchRealm, "such a long name", 0},
 		{"invalid realm", []protocol.Message{hello("no where", "")}, protocol.ErrorInvalidURI, "not a valid URI", 0},
 		{"empty realm", []protocol.Message{hello("", "")}, protocol.ErrorInvalidURI, "not a valid URI", 0},
