@@ -184,3 +184,19 @@ func TestRouterPaths(t *testing.T) {
 	require.NoError(t, resp.Body.Close())
 	require.Equal(t, http.StatusNotFound, resp.StatusCode)
 }
+
+// A component in the router's process that leaves is disconnected in good order.
+func TestPipeClosesInGoodOrder(t *testing.T) {
+	t.Parallel()
+	r := startRouter(t, cloverleaf.RouterConfig{})
+	c, err := cloverleaf.NewComponent(cloverleaf.Config{Realm: "realm1", Transports: []cloverleaf.Transport{r.Transport()}})
+	require.NoError(t, err)
+	reasons := make(chan error, 1)
+	c.OnDisconnect(func(_ context.Context, err error) { reasons <- err })
+	require.NoError(t, c.Start(t.Context()))
+	s, err := c.Ready(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, s.Leave(t.Context()))
+	require.NoError(t, <-reasons)
+	require.NoError(t, c.Wait())
+}

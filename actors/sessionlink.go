@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -117,6 +118,9 @@ func (s *sessionActor) linkLost(from *actor.PID, err error) {
 	}
 	if c.transport != nil {
 		s.ctx.Stop(c.transport)
+	}
+	if c.pipe && err == io.EOF { //nolint:errorlint // a pipe closed in order says just this
+		err = nil
 	}
 	s.tell(&linkDown{id: c.id, url: c.url, err: err})
 }

@@ -7,9 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +87,7 @@ func demoConfig(cfg *cloverleaf.RouterConfig) error {
 		return err
 	}
 	cfg.Realms = []cloverleaf.RealmConfig{
-		{Name: demoRealm, Paths: map[string][]router.Authenticator{demoAuthPath: methods}},
+		{Name: demoRealm, Paths: map[string][]router.Authenticator{demoAuthPath: methods}, Authorization: demoAccess()},
 		{Name: "realm1"},
 	}
 	return nil
@@ -108,8 +110,24 @@ type demo struct {
 	page      []byte // complete before anything is served
 }
 
-// serveDemo opens the listeners, serves them and says what there is.
-func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen list, stdout io.Writer) (err error) {
+// startDemo starts the demonstration and says what there is. It returns the component that decides
+// for the router and has to be stopped before it, nil if there is none.
+func startDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen list, stdout io.Writer, logger *slog.Logger) (*cloverleaf.Component, error) {
+	approver, err := newDemoApprover(r, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := approver.Start(context.WithoutCancel(ctx)); err != nil {
+		return nil, err
+	}
+	if _, err := approver.Ready(ctx); err != nil {
+		return approver, fmt.Errorf("demo: %w", err)
+	}
+	return approver, serveDemo(ctx, r, f, listen, stdout)
+}
+
+// serveDemo opens the listeners and serves them.
+func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen list, stdout io.Writer) error {
 	cert, err := newDemoCertificate(time.Now())
 	if err != nil {
 		return err
@@ -119,12 +137,8 @@ func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen li
 			return err
 		}
 	}
-	d := &demo{}
-	offer := newDemoOffer(f.cert, cert)
-	for _, addr := range listen {
-		err = errors.Join(err, d.open(ctx, addr, nil))
-	}
-	err = errors.Join(err, d.open(ctx, f.tls, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}))
+	d, offer := &demo{}, newDemoOffer(f.cert, cert)
+	err = d.open(ctx, f.tls, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, listen)
 	for _, l := range d.listeners {
 		offer.add(l.URLs())
 	}
@@ -145,14 +159,20 @@ func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen li
 	return offer.banner(stdout)
 }
 
-func (d *demo) open(ctx context.Context, addr string, secure *tls.Config) error {
-	l, err := transport.Listen(ctx, addr, transport.ServerConfig{
-		TLS: secure, HTTP: d, WebSocketPaths: []string{demoAuthPath}, CheckOrigin: loopbackOrigin,
-	})
-	if err == nil {
+// open opens the listeners, that with TLS last.
+func (d *demo) open(ctx context.Context, addrTLS string, secure *tls.Config, listen list) error {
+	cfg := transport.ServerConfig{HTTP: d, WebSocketPaths: []string{demoAuthPath}, CheckOrigin: loopbackOrigin}
+	for _, addr := range append(slices.Clone(listen), addrTLS) {
+		if len(d.listeners) == len(listen) {
+			cfg.TLS = secure
+		}
+		l, err := transport.Listen(ctx, addr, cfg)
+		if err != nil {
+			return err
+		}
 		d.listeners = append(d.listeners, l)
 	}
-	return err
+	return nil
 }
 
 // ServeHTTP serves everything but the WebSocket paths.

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 )
@@ -27,7 +28,7 @@ type runningDemo struct {
 	stdout        string
 }
 
-func startDemo(t *testing.T) runningDemo {
+func demoForTest(t *testing.T) runningDemo {
 	t.Helper()
 	d := runningDemo{cert: filepath.Join(t.TempDir(), "demo.pem")}
 	j := newShell(t).start("router", "--demo", "--listen", "127.0.0.1:0", "--demo-tls", "127.0.0.1:0", "--demo-cert", d.cert)
@@ -88,7 +89,7 @@ func TestDemoRefuses(t *testing.T) {
 // Everybody whom the banner names can join, and nobody with another secret.
 func TestDemoUsers(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t)
+	d := demoForTest(t)
 	plain := "ws://" + d.plain + demoAuthPath
 	for _, u := range demoUsers() {
 		t.Run(u.AuthID, func(t *testing.T) {
@@ -157,10 +158,55 @@ func (d runningDemo) join(t *testing.T, url, realm string, method session.Authen
 	return c.Ready(ctx)
 }
 
+// The role dynamic_authed may do what the authorizer allows, the others everything but replace it.
+func TestDemoAccess(t *testing.T) {
+	t.Parallel()
+	d := demoForTest(t)
+	auth := "ws://" + d.plain + demoAuthPath
+	bob, err := d.join(t, auth, demoRealm, session.CRA("bob", "p4ssw0rd"))
+	require.NoError(t, err)
+	other, err := d.join(t, auth, demoRealm, session.CRA("username", "p4ssw0rd"))
+	require.NoError(t, err)
+	anonymous, err := d.join(t, "rs://"+d.plain, demoRealm, nil)
+	require.NoError(t, err)
+	nothing := func() {}
+	for _, c := range []struct {
+		s       *session.Session
+		uri     string
+		options []session.RegisterOption
+		allowed bool
+	}{
+		{bob, "com.foo.private", nil, false},
+		{bob, "com.foo.public", nil, true},
+		{bob, "com.foo.exact", []session.RegisterOption{session.Match(protocol.MatchExact)}, true},
+		{bob, "com.foo.", []session.RegisterOption{session.Prefix()}, false},
+		{bob, "com..wild", []session.RegisterOption{session.Wildcard()}, false},
+		{bob, "com.example.authorize", []session.RegisterOption{session.ForceReregister()}, false},
+		{other, "com.foo.private", nil, true},
+		{other, "com.foo.", []session.RegisterOption{session.Prefix()}, true},
+		{other, "com.example.authorize", []session.RegisterOption{session.ForceReregister()}, false},
+		{anonymous, "com.example.authorize", []session.RegisterOption{session.ForceReregister()}, false},
+		{anonymous, "org.", []session.RegisterOption{session.Prefix()}, true},
+	} {
+		_, err := c.s.Register(t.Context(), c.uri, nothing, c.options...)
+		if c.allowed {
+			require.NoError(t, err, c.uri)
+			continue
+		}
+		require.Equal(t, protocol.ErrorNotAuthorized, session.ErrorURI(err), c.uri)
+	}
+	_, err = bob.Subscribe(t.Context(), "com.", func(*session.Event) {}, session.Prefix())
+	require.Equal(t, protocol.ErrorNotAuthorized, session.ErrorURI(err))
+	_, err = anonymous.Subscribe(t.Context(), "", func(*session.Event) {}, session.Prefix())
+	require.NoError(t, err, "the examples listen to everything")
+	_, err = bob.Call(t.Context(), "com.foo.private")
+	require.Equal(t, protocol.ErrorNotAuthorized, session.ErrorURI(err))
+}
+
 // The page tells what there is, and nothing else can be had.
 func TestDemoPage(t *testing.T) {
 	t.Parallel()
-	d := startDemo(t)
+	d := demoForTest(t)
 	web := &http.Client{Transport: &http.Transport{TLSClientConfig: d.trusted(t), DisableKeepAlives: true}}
 	get := func(method, url, origin string) (int, string, http.Header) {
 		req, err := http.NewRequestWithContext(t.Context(), method, url, nil)

@@ -9,13 +9,6 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/router"
 )
 
-// Roles of the demonstration.
-const (
-	roleAnonymous     = "anonymous"
-	roleAuthenticated = "authenticated"
-	roleDynamic       = "dynamic_authed"
-)
-
 // demoUser is a client of the demonstration and what it needs to authenticate, which is public.
 type demoUser struct {
 	Method, AuthID, Role string

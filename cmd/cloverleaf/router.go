@@ -116,8 +116,9 @@ func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) err
 		return err
 	}
 	go tendMemory(ctx, time.Second)
+	var approver *cloverleaf.Component
 	if flags.demo.on {
-		err = serveDemo(ctx, r, flags.demo, flags.listen, stdout)
+		approver, err = startDemo(ctx, r, flags.demo, flags.listen, stdout, cfg.Logger)
 	} else {
 		err = listen(ctx, r, flags.listen, stdout)
 	}
@@ -126,6 +127,9 @@ func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) err
 	}
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), flags.shutdown)
 	defer cancel()
+	if approver != nil {
+		err = errors.Join(err, approver.Stop(deadline))
+	}
 	if closing := r.Close(deadline); closing != nil && !errors.Is(closing, context.DeadlineExceeded) {
 		err = errors.Join(err, closing) // clients that did not leave in time were cut: no failure
 	}
