@@ -26,7 +26,7 @@
 // other things, in an actor system of your own if you like; procedures and topics can be served by
 // actors of that system, see [Component.RegisterActor]. A [Router] needs no socket to be used by
 // the components of the same process: [Router.Transport] connects them, and [Router.TransportAs]
-// also gives them an identity.
+// also gives them an identity. RealmConfig.Authorization says who may do what in a realm of it.
 //
 // # Concurrency
 //

@@ -157,7 +157,7 @@ func TestSessionEndsWhileAuthorized(t *testing.T) {
 			require.Equal(c.t, protocol.ErrorProtocolViolation, expect[*protocol.Abort](c).Reason)
 		},
 		"the router closes": func(g *rig, c *wampPeer) {
-			go func() { _ = g.router.Close(context.Background()) }()
+			go func() { _ = g.router.Close(c.t.Context()) }()
 			require.Equal(c.t, protocol.CloseSystemShutdown, expect[*protocol.Goodbye](c).Reason)
 			c.send(&protocol.Goodbye{Reason: protocol.CloseGoodbyeAndOut})
 		},

@@ -19,6 +19,12 @@
 // subscribed at that moment; nothing is made of them when nobody is. Subscriptions to
 // URIs below "wamp" raise no events themselves.
 //
+// # Authorization
+//
+// An [AuthorizationConfig] has rules for roles, and an [Authorizer] for what they leave open. Rules
+// are part of the snapshot: a session looks them up with the route of a URI. For an Authorizer it
+// asks its surroundings, and its peer's requests wait until [Session.Authorized].
+//
 // # Concurrency
 //
 // Realm, Session and Handshake are not safe for concurrent use: each belongs to one
