@@ -11,8 +11,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/cloverleaf-wamp/cloverleaf/actors"
-	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
+	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 )
 
 var (
@@ -33,37 +33,44 @@ var names atomic.Uint64 //nolint:gochecknoglobals // numbers the components with
 type Component struct {
 	actors.Listeners
 
-	cfg  actors.ComponentConfig
-	name string
+	cfg     actors.ComponentConfig
+	name    string
+	restart supervisor.RestartPolicy
 
 	mu           sync.Mutex
 	declarations []*actors.Declaration
 	problems     []error
+	watchers     []*actor.PID
 	run          *componentRun // the present or last one
+	keeper       *keeper       // supervises the component now; nil if nobody does
 
 	current atomic.Pointer[session.Session]
 }
 
 // componentRun is one life of a component, from Start to its end.
 type componentRun struct {
-	runtime *Runtime
-	own     bool // the runtime is for this run alone
-	pid     *actor.PID
-	detach  func() bool // from the context of Start
-	done    chan struct{}
-	err     error
+	*life
+	pid     *actor.PID    // of the component's actor; changes when it is started again
 	ready   chan struct{} // closed while the session is ready, replaced when it is not
 	session *session.Session
 }
 
+func newComponentRun(l *life) *componentRun {
+	return &componentRun{life: l, ready: make(chan struct{})}
+}
+
 // NewComponent returns a component that does nothing yet. The error names all fields at fault.
 func NewComponent(cfg Config) (*Component, error) {
-	c := &Component{cfg: cfg.component(), name: cfg.Name}
+	c := &Component{cfg: cfg.component(), name: cfg.Name, restart: cfg.Restart}
 	if c.name == "" {
 		c.name = fmt.Sprintf("component-%d", names.Add(1))
 	}
 	c.cfg.Name = c.name
-	if err := c.cfg.Validate(); err != nil {
+	err := c.cfg.Validate()
+	if p := cfg.Restart.Validate(); p != nil {
+		err = errors.Join(err, fmt.Errorf("restart: %w", p))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cloverleaf: component %s: %w", c.name, err)
 	}
 	return c, nil
@@ -72,180 +79,146 @@ func NewComponent(cfg Config) (*Component, error) {
 // Name returns the component's name.
 func (c *Component) Name() string { return c.name }
 
-// Declared is a procedure or topic that was declared.
-type Declared struct {
-	c   *Component
-	d   *actors.Declaration
-	err error
-}
-
-// Err returns what is wrong with the declaration, nil if nothing is. Run and Start report it, too.
-func (d *Declared) Err() error { return d.err }
-
-// Remove takes the declaration back, also from the present session.
-func (d *Declared) Remove() {
-	if d.err != nil {
-		return
-	}
-	c := d.c
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.declarations = slices.DeleteFunc(c.declarations, func(x *actors.Declaration) bool { return x == d.d })
-	c.send(&actors.RemoveDeclaration{Declaration: d.d})
-}
-
-// Register declares a procedure. handler is a function as session.CompileHandler takes it:
-//
-//	comp.Register("com.myapp.add2", func(x, y int) int { return x + y })
-//	comp.Register("com.myapp.user", func(ctx context.Context, name string) (User, error) { ... })
-//
-// What is wrong with it is reported by Run and Start, and by Declared.Err at once.
-func (c *Component) Register(procedure string, handler any, opts ...session.RegisterOption) *Declared {
-	d, err := actors.DeclareProcedure(procedure, handler, opts...)
-	return c.declare(d, err)
-}
-
-// Subscribe declares a topic. handler is a function as session.CompileEventHandler takes it:
-//
-//	comp.Subscribe("com.myapp.oncounter", func(n int) { ... })
-//
-// What is wrong with it is reported by Run and Start, and by Declared.Err at once.
-func (c *Component) Subscribe(topic string, handler any, opts ...session.SubscribeOption) *Declared {
-	d, err := actors.DeclareTopic(topic, handler, opts...)
-	return c.declare(d, err)
-}
-
-// RegisterActor declares a procedure that an actor serves: it gets *actors.Invocation messages.
-// target is a *actor.PID, or a *actor.Props that is spawned and supervised under the session, or
-// an *actors.Target for more control.
-func (c *Component) RegisterActor(procedure string, target any, opts ...session.RegisterOption) *Declared {
-	t, err := targetOf(target)
-	if err != nil {
-		return c.declare(nil, fmt.Errorf("procedure %q: %w", procedure, err))
-	}
-	return c.Register(procedure, t, opts...)
-}
-
-// SubscribeActor declares a topic whose events an actor gets, as *actors.Event messages. target is
-// as for RegisterActor.
-func (c *Component) SubscribeActor(topic string, target any, opts ...session.SubscribeOption) *Declared {
-	t, err := targetOf(target)
-	if err != nil {
-		return c.declare(nil, fmt.Errorf("topic %q: %w", topic, err))
-	}
-	return c.Subscribe(topic, t, opts...)
-}
-
-func targetOf(target any) (*actors.Target, error) {
-	switch t := target.(type) {
-	case *actors.Target:
-		return t, nil
-	case *actor.PID:
-		return actors.To(t), nil
-	case *actor.Props:
-		return actors.Spawn(t), nil
-	default:
-		return nil, fmt.Errorf("target must be a *actor.PID, *actor.Props or *actors.Target, not %T", target)
-	}
-}
-
-func (c *Component) declare(d *actors.Declaration, err error) *Declared {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		c.problems = append(c.problems, err)
-		return &Declared{c: c, err: err}
-	}
-	c.declarations = append(c.declarations, d)
-	c.send(&actors.AddDeclaration{Declaration: d})
-	return &Declared{c: c, d: d}
-}
-
-// send posts a message to the component's actor if it is running. c.mu is held.
+// send posts a message to the component's actor if there is one. c.mu is held.
 func (c *Component) send(m any) {
-	if c.running() {
-		c.run.runtime.host.System().Root.Send(c.run.pid, m)
+	if c.running() && c.run.pid != nil {
+		c.run.send(c.run.pid, m)
 	}
 }
 
 // running reports whether the component is between Start and its end. c.mu is held.
-func (c *Component) running() bool {
-	if c.run == nil {
-		return false
-	}
-	select {
-	case <-c.run.done:
-		return false
-	default:
-		return true
-	}
-}
-
-// Check reports what is wrong with the declarations made so far.
-func (c *Component) Check() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.check()
-}
-
-func (c *Component) check() error {
-	if err := errors.Join(c.problems...); err != nil {
-		return fmt.Errorf("cloverleaf: component %s: %w", c.name, err)
-	}
-	return nil
-}
+func (c *Component) running() bool { return c.run != nil && !c.run.over() }
 
 // Start starts the component in a runtime of its own and returns. When ctx ends, the component is
 // stopped in good order. A component that has ended may be started again.
-func (c *Component) Start(ctx context.Context) error {
-	r := NewRuntime(RuntimeConfig{Logger: c.cfg.Logger})
-	if err := r.start(ctx, c, true); err != nil {
-		r.host.Close()
-		return err
-	}
-	return nil
-}
+func (c *Component) Start(ctx context.Context) error { return startAlone(ctx, c, c.cfg.Logger) }
 
-// start spawns the component's actor.
+// start spawns the component's actor, under one that starts it again if it is to be.
 func (c *Component) start(ctx context.Context, r *Runtime, own bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.check(); err != nil {
+	if err := c.startable(); err != nil {
 		return err
 	}
-	if c.running() {
-		return fmt.Errorf("cloverleaf: component %s: %w", c.name, ErrStarted)
+	run := newComponentRun(newLife(r, own))
+	cfg := c.config(ctx, r)
+	var err error
+	if t := c.restart.Type; t == supervisor.RestartDefault || t == supervisor.RestartTemporary {
+		cfg.Done = c.ended
+		run.top, err = r.host.SpawnComponent(cfg)
+	} else {
+		run.top, err = c.spawnKept(r, cfg)
 	}
-	run := &componentRun{runtime: r, own: own, done: make(chan struct{}), ready: make(chan struct{})}
-	cfg := c.cfg
-	cfg.Declarations = slices.Clone(c.declarations)
-	cfg.Listeners = &c.Listeners
-	cfg.Context = context.WithoutCancel(ctx) // what is left to do at the end must not be canceled by it
-	cfg.OnSession = func(s *session.Session) { c.setSession(run, s) }
-	cfg.Done = func(err error) { c.ended(run, err) }
-	cfg.OnReady = func(s *session.Session) { c.setReady(run, s) }
-	pid, err := r.host.SpawnComponent(cfg)
 	if err != nil {
+		c.keeper = nil
 		return fmt.Errorf("cloverleaf: %w", err)
 	}
-	run.pid = pid
-	run.detach = context.AfterFunc(ctx, func() {
-		r.host.System().Root.Send(pid, &actors.Stop{Reason: protocol.CloseSystemShutdown})
-	})
+	run.stopWith(ctx)
 	c.run = run
 	return nil
 }
 
-func (c *Component) setSession(run *componentRun, s *session.Session) {
-	c.current.Store(s)
-	if s == nil {
-		c.setReady(run, nil)
+// spawnKept spawns the component in a group of its own.
+func (c *Component) spawnKept(r *Runtime, cfg actors.ComponentConfig) (*actor.PID, error) {
+	props, err := actors.ComponentProps(r.host, cfg)
+	if err != nil {
+		return nil, err
+	}
+	k := newKeeper(r, map[string]Runnable{})
+	c.keeper = k
+	var last error
+	return r.host.SpawnGroup(actors.GroupConfig{
+		GroupConfig: supervisor.GroupConfig{
+			Children:  []supervisor.ChildSpec{{Name: c.name, Restart: c.restart.Type, Props: props}},
+			Intensity: c.restart.Intensity, Backoff: c.restart.Backoff,
+		},
+		Name: c.name, StopTimeout: -1, Logger: cfg.Logger, OnEvent: restartsOnly(cfg.OnEvent), Attach: k.attach,
+		OnChildEnded: func(_ string, err error) { last = err },
+		Done: func(err error) {
+			if tooMany := (*supervisor.IntensityError)(nil); errors.As(err, &tooMany) && tooMany.Child == c.name {
+				last = err
+			}
+			c.release()
+			c.ended(last)
+		},
+	})
+}
+
+// restartsOnly leaves out the events of a group that are those of its only child as well.
+func restartsOnly(f func(supervisor.Event)) func(supervisor.Event) {
+	return func(ev supervisor.Event) {
+		if _, ok := ev.(*supervisor.Restarted); ok && f != nil {
+			f(ev)
+		}
 	}
 }
 
-func (c *Component) setReady(run *componentRun, s *session.Session) {
+// startable reports why the component cannot be started. c.mu is held.
+func (c *Component) startable() error {
+	if c.running() || c.keeper != nil {
+		return fmt.Errorf("cloverleaf: component %s: %w", c.name, ErrStarted)
+	}
+	return nil
+}
+
+// config returns the configuration of the component's actor.
+func (c *Component) config(ctx context.Context, r *Runtime) actors.ComponentConfig {
+	cfg := c.cfg
+	if cfg.Logger == nil {
+		cfg.Logger = r.host.Logger()
+	}
+	cfg.Listeners = &c.Listeners
+	cfg.Context = context.WithoutCancel(ctx) // what is left to do at the end must not be canceled by it
+	cfg.Attach = c.attach
+	cfg.OnSession = c.setSession
+	cfg.OnReady = c.setReady
+	return cfg
+}
+
+// enlist makes the component the child of a group that is being started.
+func (c *Component) enlist(ctx context.Context, k *keeper) (supervisor.ChildSpec, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.startable(); err != nil {
+		return supervisor.ChildSpec{}, err
+	}
+	props, err := actors.ComponentProps(k.runtime.host, c.config(ctx, k.runtime))
+	if err != nil {
+		return supervisor.ChildSpec{}, fmt.Errorf("cloverleaf: component %s: %w", c.name, err)
+	}
+	c.keeper, c.run = k, newComponentRun(newLife(k.runtime, false))
+	return supervisor.ChildSpec{Name: c.name, Restart: c.restart.Type, Props: props}, nil
+}
+
+// release takes enlist back.
+func (c *Component) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.keeper = nil
+}
+
+// attach is called by the component's actor as its first act.
+func (c *Component) attach(self *actor.PID, cfg *actors.ComponentConfig) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.run.over() { // the group around its group has started that again
+		c.run = newComponentRun(newLife(c.run.runtime, false))
+	}
+	c.run.pid = self
+	cfg.Declarations, cfg.Watchers = slices.Clone(c.declarations), slices.Clone(c.watchers)
+}
+
+func (c *Component) setSession(s *session.Session) {
+	c.current.Store(s)
+	if s == nil {
+		c.setReady(nil)
+	}
+}
+
+func (c *Component) setReady(s *session.Session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	run := c.run
 	if s != nil && run.session == nil {
 		close(run.ready)
 	}
@@ -255,23 +228,26 @@ func (c *Component) setReady(run *componentRun, s *session.Session) {
 	run.session = s
 }
 
-// ended is called by the component's actor as its last act.
-func (c *Component) ended(run *componentRun, err error) {
+// ended is called when the component has ended for good.
+func (c *Component) ended(err error) {
 	if err != nil {
 		err = fmt.Errorf("cloverleaf: component %s: %w", c.name, err)
 	}
 	c.mu.Lock()
-	run.err = err
-	detach := run.detach
+	run := c.run
 	c.mu.Unlock()
-	if detach != nil {
-		detach()
+	run.end(c, err)
+}
+
+func (c *Component) policy() supervisor.RestartPolicy { return c.restart }
+
+func (c *Component) components() []*Component {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.running() {
+		return nil
 	}
-	run.runtime.forget(c)
-	close(run.done)
-	if run.own {
-		run.runtime.host.Close()
-	}
+	return []*Component{c}
 }
 
 // Session returns the present session. There is none before the component has joined, and while
@@ -282,7 +258,7 @@ func (c *Component) Session() (*session.Session, bool) {
 }
 
 // Ready waits until the component has a session that is ready, and returns that. It fails with
-// the error of ctx, with why the component has ended, and with ErrNotStarted.
+// the error of ctx, with why the component has ended for good, and with ErrNotStarted.
 func (c *Component) Ready(ctx context.Context) (*session.Session, error) {
 	for {
 		c.mu.Lock()
@@ -310,7 +286,8 @@ func (c *Component) Ready(ctx context.Context) (*session.Session, error) {
 }
 
 // PID returns the component's actor, for the messages of package actors; nil if the component is
-// not running.
+// not running. Each time that the component is started, also by its restart policy or its group,
+// it is another one; see Watch.
 func (c *Component) PID() *actor.PID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -320,30 +297,47 @@ func (c *Component) PID() *actor.PID {
 	return c.run.pid
 }
 
-// Stop leaves the session, if there is one, and stops the component, whatever it is busy with. It
-// returns when everything is gone, the functions of the user included; with nil, or with why the
-// component had ended before. When ctx ends first, the connection is cut, nobody is waited for any
-// more, and the error of ctx is returned. A component that is not running is not stopped again.
+// Watch has an actor told of the component's life from now on: it gets the messages that
+// actors.WatchSession is about, those that lead to the present state at once, also when the
+// component is started later or again. The function that is returned ends that.
+func (c *Component) Watch(pid *actor.PID) (unwatch func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = append(c.watchers, pid)
+	c.send(&actors.WatchSession{PID: pid})
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.watchers = slices.DeleteFunc(c.watchers, pid.Equal)
+		c.send(&actors.UnwatchSession{PID: pid})
+	}
+}
+
+// Stop leaves the session, if there is one, and stops the component for good, whatever it is busy
+// with and whatever its restart policy says. It returns when everything is gone, the functions of
+// the user included; with nil, or with why the component had ended before. When ctx ends first, the
+// connection is cut, nobody is waited for any more, and the error of ctx is returned. A component
+// that is not running is not stopped again.
 func (c *Component) Stop(ctx context.Context) error {
 	c.mu.Lock()
-	run := c.run
-	c.send(&actors.Stop{})
+	run, k := c.run, c.keeper
 	c.mu.Unlock()
 	if run == nil {
 		return nil
 	}
-	select {
-	case <-run.done:
-		return run.err
-	case <-ctx.Done():
+	cut := func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.send(actors.Kill(nil))
 	}
-	run.runtime.host.System().Root.Send(run.pid, actors.Kill(nil))
-	<-run.done
-	return fmt.Errorf("cloverleaf: component %s: stop: %w", c.name, ctx.Err())
+	if err := run.stop(ctx, k, c.name, cut); err != nil {
+		return fmt.Errorf("cloverleaf: component %s: stop: %w", c.name, err)
+	}
+	return run.err
 }
 
-// Wait returns when the component has ended, with the reason: nil if it was stopped, if somebody
-// left its session, or if Main has returned.
+// Wait returns when the component has ended for good, with the reason: nil if it was stopped, if
+// somebody left its session, or if Main has returned.
 func (c *Component) Wait() error {
 	c.mu.Lock()
 	run := c.run
@@ -353,4 +347,9 @@ func (c *Component) Wait() error {
 	}
 	<-run.done
 	return run.err
+}
+
+func (c *Component) awaitReady(ctx context.Context) error {
+	_, err := c.Ready(ctx)
+	return err
 }

@@ -266,6 +266,7 @@ func TestRunSignal(t *testing.T) {
 	var mu sync.Mutex
 	var left []string
 	var components []*cloverleaf.Component
+	var units []cloverleaf.Runnable
 	for _, name := range []string{"a", "b"} {
 		c := newComponent(t, cloverleaf.Config{Name: name, Transports: inProcess(r)})
 		c.OnLeave(func(_ context.Context, _ *session.Session, reason error) {
@@ -273,10 +274,10 @@ func TestRunSignal(t *testing.T) {
 			defer mu.Unlock()
 			left = append(left, string(session.ErrorURI(reason)))
 		})
-		components = append(components, c)
+		components, units = append(components, c), append(units, c)
 	}
 	result := make(chan error, 1)
-	go func() { result <- cloverleaf.Run(t.Context(), components...) }()
+	go func() { result <- cloverleaf.Run(t.Context(), units...) }()
 	for _, c := range components {
 		require.Eventually(t, func() bool { _, ok := c.Session(); return ok }, patience, time.Millisecond)
 	}

@@ -69,12 +69,17 @@ type Config struct {
 	Extra any
 	// Main, if it is not nil, is run in every session once that is ready. When it returns nil, the
 	// component leaves and is done. An error or panic gives up the session, and the component
-	// connects again as far as Restarts allows. Its ctx ends with the session, and it must return
-	// then: the component goes on only afterwards.
+	// connects again as far as Restarts allows, after a delay; an error that supervisor.Permanent
+	// has marked ends it. Its ctx ends with the session, and it must return then: the component
+	// goes on only afterwards.
 	Main func(ctx context.Context, s *session.Session) error
 	// Restarts bounds how often the session is given up because of Main or a listener for join.
 	// Default 5 times in a minute; then the component ends with a *supervisor.IntensityError.
 	Restarts supervisor.Intensity
+	// Restart says whether the component is started again when it has ended: after a permanent
+	// failure, without a transport left to try, with Restarts spent, or also when it was done. By
+	// default it is not. In a Group only its Type counts, by default supervisor.RestartTransient.
+	Restart supervisor.RestartPolicy
 	// OnRefused says what becomes of a session when the router refuses a declaration.
 	OnRefused RefusedPolicy
 	// Classify tells transient from permanent failures. Default: by the reason URI, see

@@ -28,6 +28,10 @@
 // the components of the same process: [Router.Transport] connects them, and [Router.TransportAs]
 // also gives them an identity. RealmConfig.Authorization says who may do what in a realm of it.
 //
+// A [Group] supervises components that depend on each other, and is run wherever a component is;
+// [Config.Restart] has one started again that has ended. [Component.Prefix] mounts procedures and
+// topics below a common URI, [Component.RegisterAll] takes the methods of an object.
+//
 // # Concurrency
 //
 // A Component, a Runtime and a Router may be used by any number of goroutines. Functions of the
@@ -43,7 +47,8 @@
 //
 // # Supervision
 //
-// Components that run together do not affect each other: one that fails ends alone. Failures are
+// Components that run together do not affect each other: one that fails ends alone. Those of a
+// [Group] share the fate that its strategy gives them. Failures are
 // transient, permanent or bugs, see package supervisor, and each is answered by the policy for
 // its kind. A panic in a handler is an error for the caller and an event, and nothing else.
 package cloverleaf

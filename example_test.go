@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -162,4 +163,52 @@ func ExampleRuntime() {
 	// hello!
 	// hello!
 	// <nil>
+}
+
+// A group starts its members in order, and those again that fail, here together with those that come
+// after them. It stops them in reverse order.
+func ExampleGroup() {
+	ctx := context.Background()
+	router, err := cloverleaf.NewRouter(cloverleaf.RouterConfig{})
+	if err != nil {
+		panic(err)
+	}
+	defer router.Close(ctx)
+	member := func(name string) *cloverleaf.Component {
+		comp, err := cloverleaf.NewComponent(cloverleaf.Config{
+			Name: name, Realm: "realm1", Transports: []cloverleaf.Transport{router.Transport()},
+		})
+		if err != nil {
+			panic(err)
+		}
+		comp.OnLeave(func(context.Context, *session.Session, error) { fmt.Println(name, "leaves") })
+		return comp
+	}
+	store, api := member("store"), member("api")
+	store.Prefix("com.example.store").RegisterAll(map[string]any{"get": func(key string) string { return "value of " + key }})
+	api.OnJoin(func(ctx context.Context, s *session.Session) error {
+		value, err := session.Call[string](ctx, s, "com.example.store.get", "color") // store is ready
+		fmt.Println(value)
+		return err
+	})
+
+	group, err := cloverleaf.NewGroup(cloverleaf.GroupConfig{
+		Name: "shop", Strategy: supervisor.RestForOne, Ordered: true,
+		Intensity: supervisor.Intensity{MaxRestarts: 3, Window: time.Minute},
+	}, store, api)
+	if err != nil {
+		panic(err)
+	}
+	if err := group.Start(ctx); err != nil { // or cloverleaf.Run(ctx, group), until a signal
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("ready:", group.WaitReady(ctx) == nil)
+	fmt.Println("stopped:", group.Stop(ctx) == nil)
+	// Output:
+	// value of color
+	// ready: true
+	// api leaves
+	// store leaves
+	// stopped: true
 }

@@ -10,36 +10,38 @@ import (
 	"time"
 )
 
-// StopTimeout is how long Run waits for a component to leave in good order.
+// StopTimeout is how long Run waits for everything to leave in good order.
 const StopTimeout = 10 * time.Second
 
-// Run runs components in one runtime and returns when all of them have ended. When ctx ends, or
-// with the first SIGINT or SIGTERM, each leaves its session with a GOODBYE and stops; one that
-// takes longer than StopTimeout is cut off. A second signal ends the process as it always does.
+// Run runs components and groups in one runtime and returns when all of them have ended. When ctx
+// ends, or with the first SIGINT or SIGTERM, each leaves its session with a GOODBYE and stops; what
+// takes longer than StopTimeout, or until a second signal, is cut off. After that signals end the
+// process as they always do.
 //
-// The errors of the components are returned joined, each with the component's name; nil if all of
-// them ended well. A component that fails does not touch the others. If one cannot be started,
-// because of a mistake in its declarations, none is.
-func Run(ctx context.Context, components ...*Component) error {
+// Their errors are returned joined, each with its name; nil if all of them ended well. One that
+// fails does not touch the others; a Group is for those that depend on each other. If one cannot be
+// started, because of a mistake in its declarations, none is.
+func Run(ctx context.Context, units ...Runnable) error {
 	var problems []error
-	for _, c := range components {
-		problems = append(problems, c.Check())
+	for _, u := range units {
+		problems = append(problems, u.Check())
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The components get a context that outlives the signal: they are stopped in order below.
-	runCtx := context.WithoutCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	// What runs gets a context that outlives ctx: it is stopped in order below.
+	lasting := context.WithoutCancel(ctx)
 	r := NewRuntime(RuntimeConfig{})
-	errs := make([]error, len(components))
+	errs := make([]error, len(units))
 	var wg sync.WaitGroup
-	for i, c := range components {
-		if errs[i] = r.Start(runCtx, c); errs[i] != nil {
+	for i, u := range units {
+		if errs[i] = r.Start(lasting, u); errs[i] != nil {
 			continue
 		}
-		wg.Go(func() { errs[i] = c.Wait() })
+		wg.Go(func() { errs[i] = u.Wait() })
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -49,14 +51,27 @@ func Run(ctx context.Context, components ...*Component) error {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		stop() // the next signal is not for us
+	case <-signals:
 	}
-	stopCtx, cancel := context.WithTimeout(runCtx, StopTimeout)
-	defer cancel()
-	err := r.Stop(stopCtx)
+	err := stopUntil(lasting, r, signals, ended)
 	<-ended
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// stopUntil stops the runtime in good order, at most until StopTimeout or a signal.
+func stopUntil(ctx context.Context, r *Runtime, signals chan os.Signal, ended <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, StopTimeout)
+	defer cancel()
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals) // the next one is not for us
+			cancel()
+		case <-ended:
+		}
+	}()
+	return r.Stop(ctx)
 }

@@ -22,13 +22,13 @@ type RuntimeConfig struct {
 	Logger *slog.Logger
 }
 
-// Runtime runs any number of components in one actor system. It is safe for concurrent use.
+// Runtime runs any number of components and groups in one actor system. It is safe for concurrent use.
 type Runtime struct {
 	host *actors.Host
 
-	mu         sync.Mutex
-	components []*Component
-	stopped    bool
+	mu      sync.Mutex
+	units   []Runnable
+	stopped bool
 }
 
 // ErrStopped says that a runtime has been stopped.
@@ -42,51 +42,58 @@ func NewRuntime(cfg RuntimeConfig) *Runtime {
 // System returns the actor system.
 func (r *Runtime) System() *actor.ActorSystem { return r.host.System() }
 
-// Start starts a component and returns. When ctx ends, the component is stopped in good order;
-// Component.Wait says when that is done.
-func (r *Runtime) Start(ctx context.Context, c *Component) error { return r.start(ctx, c, false) }
+// Start starts a component or a group and returns. When ctx ends, it is stopped in good order; its
+// Wait says when that is done.
+func (r *Runtime) Start(ctx context.Context, u Runnable) error { return r.start(ctx, u, false) }
 
-func (r *Runtime) start(ctx context.Context, c *Component, own bool) error {
+func (r *Runtime) start(ctx context.Context, u Runnable, own bool) error {
+	if err := u.Check(); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	if r.stopped {
 		r.mu.Unlock()
-		return fmt.Errorf("cloverleaf: component %s: %w", c.name, ErrStopped)
+		return fmt.Errorf("cloverleaf: %s: %w", u.Name(), ErrStopped)
 	}
-	r.components = append(r.components, c)
+	r.units = append(r.units, u)
 	r.mu.Unlock()
-	if err := c.start(ctx, r, own); err != nil {
-		r.forget(c)
+	if err := u.start(ctx, r, own); err != nil {
+		r.forget(u)
 		return err
 	}
 	return nil
 }
 
-func (r *Runtime) forget(c *Component) {
+func (r *Runtime) forget(u Runnable) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if i := slices.Index(r.components, c); i >= 0 {
-		r.components = slices.Delete(r.components, i, i+1)
+	if i := slices.Index(r.units, u); i >= 0 {
+		r.units = slices.Delete(r.units, i, i+1)
 	}
 }
 
-// Components returns those that are running.
-func (r *Runtime) Components() []*Component {
+// Components returns those that are running, the members of groups included.
+func (r *Runtime) Components() (running []*Component) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Clone(r.components)
+	units := slices.Clone(r.units)
+	r.mu.Unlock()
+	for _, u := range units {
+		running = append(running, u.components()...)
+	}
+	return running
 }
 
-// Stop stops all components, all at once, as Component.Stop does, and ends the runtime. An actor
-// system that it made is shut down. It returns what the components return, joined.
+// Stop stops all components and groups, all at once, as their Stop does, and ends the runtime. An
+// actor system that it made is shut down. It returns what they return, joined.
 func (r *Runtime) Stop(ctx context.Context) error {
 	r.mu.Lock()
 	r.stopped = true
-	components := slices.Clone(r.components)
+	units := slices.Clone(r.units)
 	r.mu.Unlock()
-	errs := make([]error, len(components))
+	errs := make([]error, len(units))
 	var wg sync.WaitGroup
-	for i, c := range components {
-		wg.Go(func() { errs[i] = c.Stop(ctx) })
+	for i, u := range units {
+		wg.Go(func() { errs[i] = u.Stop(ctx) })
 	}
 	wg.Wait()
 	r.host.Close()

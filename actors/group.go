@@ -60,15 +60,11 @@ type groupActor struct {
 }
 
 func newGroupActor(h *Host, cfg GroupConfig) *groupActor {
-	a := &groupActor{
+	return &groupActor{
 		host: h, cfg: cfg, watchers: watchers{}, specs: map[string]*supervisor.ChildSpec{},
 		children: map[string]*groupChild{}, pids: map[string]*groupChild{}, timers: map[uint64]*time.Timer{},
 		again: map[string]error{}, over: map[string]bool{}, goodbye: &Stop{},
 	}
-	for i := range cfg.Children {
-		a.specs[cfg.Children[i].Name] = &cfg.Children[i]
-	}
-	return a
 }
 
 // Receive implements actor.Actor.
@@ -132,13 +128,18 @@ func (a *groupActor) failed(_ actor.Context, err *supervisor.PanicError) {
 
 func (a *groupActor) begin(ctx actor.Context) {
 	a.ctx, a.self = ctx, ctx.Self()
-	a.publish(&supervisor.Started{Origin: a.origin()})
-	group, err := supervisor.NewGroup(a.cfg.GroupConfig)
-	if err != nil {
-		a.failures = append(a.failures, err)
-		group, _ = supervisor.NewGroup(supervisor.GroupConfig{})
+	if f := a.cfg.Attach; f != nil {
+		f(a.self, &a.cfg)
 	}
-	a.group = group
+	for i := range a.cfg.Children {
+		a.specs[a.cfg.Children[i].Name] = &a.cfg.Children[i]
+	}
+	var err error
+	if a.group, err = supervisor.NewGroup(a.cfg.GroupConfig); err != nil {
+		a.group, _ = supervisor.NewGroup(supervisor.GroupConfig{}) // Attach has spoiled it
+		a.failures = append(a.failures, err)
+		a.finish()
+	}
 	a.perform(a.group.Start())
 }
 
@@ -413,7 +414,9 @@ func (a *groupActor) stopped() {
 			a.tellEnded(name, errStopped)
 		}
 	}
-	a.publish(&supervisor.Stopped{Origin: a.origin(), Err: a.err})
+	if a.err != nil {
+		a.publish(&supervisor.Stopped{Origin: a.origin(), Err: a.err})
+	}
 	a.watchers.notify(a.host, &Ended{Component: a.self, Err: a.err})
 	a.member.ended(a.err)
 	if done := a.cfg.Done; done != nil {

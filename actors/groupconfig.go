@@ -31,14 +31,18 @@ type GroupConfig struct {
 	// StopTimeout is how long a child may take to stop in good order; then its connection is cut and
 	// its functions are not waited for. Default DefaultStopTimeout; negative is no limit.
 	StopTimeout time.Duration
+	// Attach, if it is not nil, is called first of all when the group's actor starts, with its PID and
+	// its copy of the configuration, of which Children may be replaced. It runs on the group's actor
+	// and must not block.
+	Attach func(self *actor.PID, cfg *GroupConfig)
 	// OnReady is called each time when all children are ready that have not ended for good. It runs
 	// on the group's actor and must not block.
 	OnReady func()
 	// OnChildEnded is called once for each child, when it has ended for good: with why, or nil if it
 	// was told to or has done its work. It must not block either.
 	OnChildEnded func(name string, err error)
-	// OnEvent gets the events of the group: Started, Restarted for a child, Stopped. Those of a
-	// component go to its own OnEvent. It must not block either.
+	// OnEvent gets the events of the group: Restarted for a child, and Stopped if it ends with an
+	// error. Those of a component go to its own OnEvent. It must not block either.
 	OnEvent func(supervisor.Event)
 	// Logger gets the events. Nil means that of the Host.
 	Logger *slog.Logger

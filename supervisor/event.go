@@ -65,7 +65,7 @@ func levelOf(err error, bad slog.Level) slog.Level {
 	return slog.LevelInfo
 }
 
-// Started is published when a component starts, before its first attempt, and when a group does.
+// Started is published once when a component starts, before its first attempt.
 type Started struct {
 	Origin
 }
@@ -281,7 +281,7 @@ func (e *Restarted) Log() (slog.Level, string, []slog.Attr) {
 		slog.String("child", e.Child), slog.Int("restarts", e.Restarts), errAttr(e.Err))
 }
 
-// Stopped is the last event of a component, and of a group.
+// Stopped is the last event of a component, and of a group that ends with an error.
 type Stopped struct {
 	Origin
 	// Err is why the component ended; nil if it was stopped or has done its work.
