@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,6 +124,7 @@ func (r *configReader) componentKeys(c *Config) settings.Keys {
 		"max_invocations": func(v settings.Value) { c.MaxInvocations = v.Int(1, 1<<30) },
 		"retry_permanent": func(v settings.Value) { c.RetryPermanent = v.Bool() },
 		"restarts":        func(v settings.Value) { v.Map(restartKeys(&c.Restarts)) },
+		"restart":         func(v settings.Value) { v.Map(policyKeys(&c.Restart)) },
 		"on_refused": func(v settings.Value) {
 			if v.OneOf("fail_session", "report") == "report" {
 				c.OnRefused = RefusedIsReported
@@ -163,6 +165,21 @@ func restartKeys(i *supervisor.Intensity) settings.Keys {
 			}
 		},
 	}
+}
+
+func policyKeys(p *supervisor.RestartPolicy) settings.Keys {
+	keys := restartKeys(&p.Intensity)
+	maps.Copy(keys, backoffKeys(&p.Backoff))
+	keys["type"] = func(v settings.Value) {
+		types := []supervisor.RestartType{supervisor.RestartTransient, supervisor.RestartPermanent, supervisor.RestartTemporary}
+		name := v.OneOf(types[0].String(), types[1].String(), types[2].String())
+		for _, t := range types {
+			if t.String() == name {
+				p.Type = t
+			}
+		}
+	}
+	return keys
 }
 
 func readSerializers(v settings.Value) []protocol.Serializer {

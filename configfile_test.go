@@ -42,6 +42,7 @@ max_invocations: 7
 on_refused: report
 retry_permanent: true
 restarts: {max_restarts: 0}
+restart: {type: permanent, max_restarts: 3, window: 10, initial_retry_delay: 2}
 transports:
   - ws://a.example/ws
   - type: websocket
@@ -94,6 +95,10 @@ func TestReadConfig(t *testing.T) {
 		HelloExtra: map[string]any{"_x": "y"}, Serializers: []protocol.Serializer{protocol.JSON},
 		JoinTimeout: 2500 * time.Millisecond, LeaveTimeout: -1, MaxInvocations: 7, OnRefused: cloverleaf.RefusedIsReported,
 		RetryPermanent: true, Restarts: supervisor.Intensity{Window: supervisor.DefaultWindow},
+		Restart: supervisor.RestartPolicy{
+			Type:      supervisor.RestartPermanent,
+			Intensity: supervisor.Intensity{MaxRestarts: 3, Window: 10 * time.Second}, Backoff: supervisor.Backoff{Initial: 2 * time.Second},
+		},
 	}, cfg)
 
 	id := session.Identity{AuthID: "joe"}
@@ -198,6 +203,7 @@ func TestReadConfigMistakes(t *testing.T) {
 		{"join_timeout: -1", "join_timeout: is negative"},
 		{"join_timeout: soon", "join_timeout: must be a number of seconds, or a duration such as 1.5s"},
 		{"join_timeout: 1e300", "join_timeout: is too long"},
+		{"restart: {type: always, retry_delay_growth: 0}", "restart.type: \"always\" is none of transient, permanent, temporary\nrestart.retry_delay_growth: must be at least 1"},
 		{"restarts: {max_restarts: -1, window: 0}", "restarts.max_restarts: -1 is not in 0..1073741824\nrestarts.window: must be longer than 0"},
 		{"serializers: [json, ubjson]", `serializers[1]: "ubjson" is none of cbor, msgpack, json`},
 		{"serializers: []", "serializers: is empty"},

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -69,8 +70,8 @@ func (r *configReader) transport(v settings.Value) Transport {
 }
 
 func (t *transportReader) keys() settings.Keys {
-	c, b := &t.t.ClientConfig, &t.t.Backoff
-	return settings.Keys{
+	c := &t.t.ClientConfig
+	keys := settings.Keys{
 		"type":        func(v settings.Value) { t.kind = v.OneOf("websocket", "rawsocket") },
 		"url":         func(v settings.Value) { t.url, c.URL = v, v.Text() },
 		"endpoint":    t.endpoint,
@@ -84,6 +85,13 @@ func (t *transportReader) keys() settings.Keys {
 				t.t.MaxRetries = -1 - t.t.MaxRetries // -1 is for ever and 0 is never; in Go it is the other way round
 			}
 		},
+	}
+	maps.Copy(keys, backoffKeys(&t.t.Backoff))
+	return keys
+}
+
+func backoffKeys(b *supervisor.Backoff) settings.Keys {
+	return settings.Keys{
 		"max_retry_delay":     func(v settings.Value) { b.Max = v.Positive() },
 		"initial_retry_delay": func(v settings.Value) { b.Initial = v.Positive() },
 		"retry_delay_growth": func(v settings.Value) {

@@ -12,6 +12,7 @@ func ConfigKeys() map[string][]string {
 	tables := map[string]settings.Keys{
 		"Component": r.componentKeys(&Config{}),
 		"Restarts":  restartKeys(&new(Config).Restarts),
+		"Restart":   policyKeys(&new(Config).Restart),
 		"Transport": t.keys(),
 		"Endpoint":  t.endpointKeys(nil, nil),
 		"TLS":       tlsKeys(nil, nil),

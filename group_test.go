@@ -29,7 +29,7 @@ type puppet struct {
 	end  chan error
 }
 
-// newPuppet returns one that writes when it is ready and when it leaves into the journal.
+// newPuppet returns one that writes when it joins and when it leaves into the journal.
 func newPuppet(t *testing.T, j *journal, cfg cloverleaf.Config) *puppet {
 	t.Helper()
 	p := &puppet{play: perform(polite), end: make(chan error)}
@@ -42,7 +42,7 @@ func newPuppet(t *testing.T, j *journal, cfg cloverleaf.Config) *puppet {
 		}
 	}
 	p.observed = observe(t, cfg, p.play.transport())
-	p.OnReady(func(context.Context, *session.Session) error { j.add("%s ready", cfg.Name); return nil })
+	p.OnJoin(func(context.Context, *session.Session) error { j.add("%s joined", cfg.Name); return nil })
 	p.OnLeave(func(context.Context, *session.Session, error) { j.add("%s left", cfg.Name) })
 	return p
 }
@@ -68,51 +68,46 @@ func newGroup(t *testing.T, cfg cloverleaf.GroupConfig, members ...cloverleaf.Ru
 // TestRestartPolicy: whether a component that ran by itself is started again when it has ended.
 func TestRestartPolicy(t *testing.T) {
 	t.Parallel()
+	refused := supervisor.Permanent(errBroken)
 	tests := []struct {
-		restart       supervisor.RestartType
-		done, failure bool
+		restart supervisor.RestartType
+		end     error
+		again   bool
 	}{
-		{supervisor.RestartDefault, false, false},
-		{supervisor.RestartTemporary, false, false},
-		{supervisor.RestartTransient, false, true},
-		{supervisor.RestartPermanent, true, true},
+		{supervisor.RestartDefault, nil, false},
+		{supervisor.RestartDefault, refused, false},
+		{supervisor.RestartTemporary, nil, false},
+		{supervisor.RestartTemporary, refused, false},
+		{supervisor.RestartTransient, nil, false},
+		{supervisor.RestartTransient, refused, true},
+		{supervisor.RestartPermanent, nil, true},
+		{supervisor.RestartPermanent, refused, true},
 	}
 	for _, tt := range tests {
-		for _, fails := range []bool{false, true} {
-			t.Run(fmt.Sprint(tt.restart, " fails ", fails), func(t *testing.T) {
-				virtual(t, func(t *testing.T) {
-					j := new(journal)
-					p := newPuppet(t, j, cloverleaf.Config{Name: "p", Restart: supervisor.RestartPolicy{Type: tt.restart, Backoff: patient}})
-					s := p.join()
-					pid := p.PID()
-					if fails {
-						p.fail()
-					} else {
-						p.finish(nil)
-					}
-					if fails && !tt.failure || !fails && !tt.done {
-						err := p.Wait()
-						require.Equal(t, fails, errors.Is(err, errBroken))
-						if fails {
-							require.EqualError(t, err, "cloverleaf: component p: main: broken")
-						}
-						pass(time.Hour)
-						require.Equal(t, 1, p.play.attempts())
-						return
-					}
-					require.ErrorIs(t, p.Start(t.Context()), cloverleaf.ErrStarted, "it is about to be started")
-					start := time.Now()
-					p.next(s)
-					require.Equal(t, time.Second, time.Since(start))
-					require.NotSame(t, pid, p.PID())
-					require.Len(t, happened[*supervisor.Restarted](p.observed), 1)
-					p.stop()
-					require.NoError(t, p.Wait(), "it was stopped")
+		t.Run(fmt.Sprint(tt.restart, " ", tt.end), func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				p := newPuppet(t, new(journal), cloverleaf.Config{Name: "p", Restart: supervisor.RestartPolicy{Type: tt.restart, Backoff: patient}})
+				s := p.join()
+				pid := p.PID()
+				p.finish(tt.end)
+				if !tt.again {
+					require.ErrorIs(t, p.Wait(), tt.end)
 					pass(time.Hour)
-					require.Equal(t, 2, p.play.attempts(), "for good")
-				})
+					require.Equal(t, 1, p.play.attempts())
+					return
+				}
+				require.ErrorIs(t, p.Start(t.Context()), cloverleaf.ErrStarted, "it is about to be started")
+				start := time.Now()
+				p.next(s)
+				require.Equal(t, time.Second, time.Since(start))
+				require.NotSame(t, pid, p.PID())
+				require.Len(t, happened[*supervisor.Restarted](p.observed), 1)
+				p.stop()
+				require.NoError(t, p.Wait(), "it was stopped")
+				pass(time.Hour)
+				require.Equal(t, 2, p.play.attempts(), "for good")
 			})
-		}
+		})
 	}
 }
 
@@ -213,8 +208,8 @@ func TestGroupLife(t *testing.T) {
 			require.NoError(t, b.Wait())
 			require.Nil(t, b.PID())
 			require.Equal(t, []string{
-				"a ready", "b ready", "c ready", "b left", "c left", "a left",
-				"a ready", "b ready", "c ready", "c left", "b left", "a left",
+				"a joined", "b joined", "c joined", "b left", "c left", "a left",
+				"a joined", "b joined", "c joined", "c left", "b left", "a left",
 			}, j.all()[12*i:])
 		}
 		b.join() // alone

@@ -111,13 +111,12 @@ func (g *testGroup) child(name string, props *actor.Props) {
 	g.cfg.Children = append(g.cfg.Children, spec)
 }
 
-func (g *testGroup) run() *testGroup {
+func (g *testGroup) run() {
 	g.t.Helper()
 	var err error
 	g.pid, err = g.h.SpawnGroup(g.cfg)
 	require.NoError(g.t, err)
 	synctest.Wait()
-	return g
 }
 
 // fail lets a member end with err, and everything that comes at once happen.

@@ -122,6 +122,61 @@ func Example_several() {
 	// <nil>
 }
 
+func Example_group() {
+	r, url := listen()
+	defer r.Close(context.Background())
+	ctx := context.Background()
+	member := func(name string) *cloverleaf.Component {
+		return component(cloverleaf.Config{Name: name, Realm: "realm1", Transports: cloverleaf.URLs(url)})
+	}
+	store, api := member("store"), member("api")
+
+	group, err := cloverleaf.NewGroup(cloverleaf.GroupConfig{
+		Name:      "shop",
+		Strategy:  supervisor.RestForOne, // when store is restarted, so is api
+		Ordered:   true,                  // api is started when store is ready
+		Intensity: supervisor.Intensity{MaxRestarts: 3, Window: time.Minute},
+	}, store, api)
+	if err != nil {
+		panic(err)
+	}
+	if err := group.Start(ctx); err != nil {
+		panic(err)
+	}
+	fmt.Println(group.WaitReady(ctx), group.Stop(ctx))
+	// Output:
+	// <nil> <nil>
+}
+
+// service is a part of an application.
+type service struct{}
+
+func (service) Add(x, y int) int { return x + y }
+func (service) Sub(x, y int) int { return x - y }
+
+func Example_prefix() {
+	r, url := listen()
+	defer r.Close(context.Background())
+	comp := component(cloverleaf.Config{
+		Realm: "realm1", Transports: cloverleaf.URLs(url),
+		Main: func(ctx context.Context, s *session.Session) error {
+			x, err := session.Call[int](ctx, s, "com.myapp.math.sub", 3, 2)
+			fmt.Println(x, err)
+			return err
+		},
+	})
+
+	app := comp.Prefix("com.myapp")
+	math := service{}
+	app.Prefix("math").RegisterAll(map[string]any{"add": math.Add, "sub": math.Sub})
+	app.Subscribe("oncounter", func(n int) { fmt.Println(n) })
+
+	fmt.Println(cloverleaf.Run(context.Background(), comp))
+	// Output:
+	// 1 <nil>
+	// <nil>
+}
+
 func component(cfg cloverleaf.Config) *cloverleaf.Component {
 	comp, err := cloverleaf.NewComponent(cfg)
 	if err != nil {
