@@ -243,3 +243,59 @@ func TestGuideExample(t *testing.T) {
 		})
 	}
 }
+
+// TestAutobahnAuthExamples runs those of Autobahn's examples that authenticate, use TLS or both; they are
+// not among those that Autobahn runs itself. auth/frontend.py does not work with this version of Autobahn.
+func TestAutobahnAuthExamples(t *testing.T) {
+	t.Parallel()
+	for _, flavour := range []string{"twisted", "asyncio"} {
+		t.Run(flavour+"/component", func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t)
+			backend := d.runTrusting(t, filepath.Join("examples", flavour, "wamp", "component", "backend.py"))
+			d.await(t, "example.foo")
+			frontend := d.run(t, filepath.Join("examples", flavour, "wamp", "component", "frontend.py"))
+			frontend.expect(t,
+				"registering 'com.foo.private' failed as expected: wamp.error.not_authorized", `registered 'should.work' with id \d+`,
+				"prefix-match 'prefix.fail.' failed as expected: wamp.error.not_authorized", "calling 'example.foo'", `example.foo\(\) = .*`, "done",
+			)
+			frontend.ends(t)
+			backend.expect(t, `foo\(.*\)`, "returning '42'", `foo\(.*\)`, "returning '42'")
+		})
+	}
+	for path, printed := range map[string][]string{
+		"auth/backend.py":             {`.*\bauthid[=: '"]+username\b.*`},
+		"auth/backend_salted.py":      {`.*\bauthid[=: '"]+salted\b.*`},
+		"component/frontend_scram.py": {`.*\bauthid[=: '"]+carol\b.*`},
+	} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			d := startDemo(t)
+			d.run(t, filepath.Join("examples", "twisted", "wamp", path), "AUTOBAHN_DEMO_ROUTER="+d.auth).expect(t, printed...)
+		})
+	}
+	t.Run("cancel", func(t *testing.T) {
+		t.Parallel()
+		d := startDemo(t)
+		backend := d.runTrusting(t, filepath.Join("examples", "twisted", "wamp", "component", "backend.py"))
+		d.await(t, "example.foo")
+		frontend := d.run(t, filepath.Join("examples", "twisted", "wamp", "component", "frontend_cancel.py"))
+		frontend.expect(t, `Called 'example.foo': .*`, "call was canceled successfully", "done")
+		backend.expect(t, `foo\(\('some', 'args'\), .*`)
+	})
+}
+
+// runTrusting runs an example that finds the router's certificate at a place relative to its own: a copy,
+// where the certificate is that of the demonstration. The original has expired.
+func (d *demo) runTrusting(t *testing.T, path string) *script {
+	t.Helper()
+	_, source := examples(t)
+	folder := t.TempDir()
+	for to, from := range map[string]string{path: filepath.Join(source, path), "examples/router/.crossbar/server.crt": d.cert} {
+		text, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, filepath.Dir(to)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, to), text, 0o600))
+	}
+	return startScript(t, filepath.Join(folder, path), d.env...)
+}

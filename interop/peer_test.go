@@ -98,11 +98,11 @@ type reply struct {
 type reportKind string
 
 const (
-	reportJoined      reportKind = "joined"      // WELCOME: Session, Realm, AuthRole
+	reportJoined      reportKind = "joined"      // WELCOME: Session, Realm, AuthRole, AuthID, AuthMethod
 	reportEvent       reportKind = "event"       // EVENT: Subscribed, Topic, Publication, payload
 	reportInvoked     reportKind = "invoked"     // the behaviour hang was called: Procedure
 	reportInterrupted reportKind = "interrupted" // and was interrupted: Procedure
-	reportLeft        reportKind = "left"        // GOODBYE or ABORT: Reason
+	reportLeft        reportKind = "left"        // GOODBYE or ABORT: Reason, Message
 	reportFailed      reportKind = "failed"      // connection attempt or session failed: Message
 	reportClosed      reportKind = "closed"      // the transport is gone: Clean
 )
@@ -113,6 +113,8 @@ type report struct {
 	Session     uint64     `json:"session"`
 	Realm       string     `json:"realm"`
 	AuthRole    string     `json:"authrole"`
+	AuthID      string     `json:"authid"`
+	AuthMethod  string     `json:"authmethod"`
 	Subscribed  string     `json:"subscribed"` // the URI given to opSubscribe
 	Topic       string     `json:"topic"`
 	Publication uint64     `json:"publication"`

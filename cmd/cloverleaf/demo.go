@@ -86,12 +86,16 @@ func demoConfig(cfg *cloverleaf.RouterConfig) error {
 	if err != nil {
 		return err
 	}
+	cfg.Transport.Options = demoOptions()
 	cfg.Realms = []cloverleaf.RealmConfig{
 		{Name: demoRealm, Paths: map[string][]router.Authenticator{demoAuthPath: methods}, Authorization: demoAccess()},
 		{Name: "realm1"},
 	}
 	return nil
 }
+
+// demoOptions leaves time to derive carol's key, which takes seconds on a slow machine.
+func demoOptions() transport.Options { return transport.Options{HandshakeTimeout: 30 * time.Second} }
 
 // loopbackOrigin admits the pages of all servers on this machine, so that one can try one's own, and
 // no others: a page of the internet must not be able to use the demonstration.
@@ -161,7 +165,7 @@ func serveDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen li
 
 // open opens the listeners, that with TLS last.
 func (d *demo) open(ctx context.Context, addrTLS string, secure *tls.Config, listen list) error {
-	cfg := transport.ServerConfig{HTTP: d, WebSocketPaths: []string{demoAuthPath}, CheckOrigin: loopbackOrigin}
+	cfg := transport.ServerConfig{Options: demoOptions(), HTTP: d, WebSocketPaths: []string{demoAuthPath}, CheckOrigin: loopbackOrigin}
 	for _, addr := range append(slices.Clone(listen), addrTLS) {
 		if len(d.listeners) == len(listen) {
 			cfg.TLS = secure

@@ -110,12 +110,12 @@ def behaviour(name, procedure, session_id):
 class Peer:
     """Runs one component and executes the commands for its session."""
 
-    def __init__(self, transport, realm):
+    def __init__(self, transport, realm, authentication):
         self.session = None
         self.registrations = {}
         self.subscriptions = {}
         self.calls = {}
-        self.component = Component(transports=[transport], realm=realm)
+        self.component = Component(transports=[transport], realm=realm, authentication=authentication)
         self.component.on("join", self.joined)
         self.component.on("leave", self.left)
         self.component.on("connectfailure", self.failed)
@@ -123,10 +123,17 @@ class Peer:
 
     async def joined(self, session, details):
         self.session = session
-        report(event="joined", session=details.session, realm=details.realm, authrole=details.authrole)
+        report(
+            event="joined",
+            session=details.session,
+            realm=details.realm,
+            authrole=details.authrole,
+            authid=details.authid,
+            authmethod=details.authmethod,
+        )
 
     async def left(self, session, details):
-        report(event="left", reason=details.reason)
+        report(event="left", reason=details.reason, message=details.message)
 
     async def failed(self, component, error):
         report(event="failed", message=f"{type(error).__name__}: {error}")
@@ -233,6 +240,7 @@ async def main():
     parser.add_argument("--url", required=True, help="ws://HOST:PORT/PATH or rs://HOST:PORT")
     parser.add_argument("--serializer", required=True, choices=["json", "msgpack", "cbor"])
     parser.add_argument("--realm", default="realm1")
+    parser.add_argument("--authentication", type=json.loads, help="JSON: what Component takes as such")
     options = parser.parse_args()
 
     transport = {"url": options.url, "max_retries": 0}
@@ -243,7 +251,7 @@ async def main():
 
     lines = asyncio.StreamReader(limit=LINE_LIMIT)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    await Peer(transport, options.realm).run(lines)
+    await Peer(transport, options.realm, options.authentication).run(lines)
 
 
 if __name__ == "__main__":
