@@ -58,6 +58,9 @@ type RealmConfig struct {
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default actors.SlowDisconnect.
 	SlowConsumers actors.SlowConsumerPolicy
+	// History are the topics and patterns whose last events are kept, in memory, for
+	// wamp.subscription.get_events. None keeps nothing; retained events are kept anyhow.
+	History []router.HistoryConfig
 }
 
 // Router is a WAMP router in this process, with or without listeners. It is safe for
@@ -85,6 +88,7 @@ func NewRouter(cfg RouterConfig) (*Router, error) {
 		realms[i] = actors.RealmConfig{
 			Name: protocol.URI(r.Name), Authenticators: r.Authenticators, Paths: r.Paths,
 			Authorization: r.Authorization, SlowConsumers: r.SlowConsumers,
+			History: r.History,
 		}
 	}
 	inner, err := actors.NewRouter(host, actors.RouterConfig{

@@ -200,3 +200,44 @@ func TestPipeClosesInGoodOrder(t *testing.T) {
 	require.NoError(t, <-reasons)
 	require.NoError(t, c.Wait())
 }
+
+// Retained events and a history, asked for by the client that is in this module.
+func TestRouterKeepsEvents(t *testing.T) {
+	t.Parallel()
+	r := startRouter(t, cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{
+		Name: "realm1", History: []router.HistoryConfig{{Topic: "com.myapp.history", Limit: 2}},
+	}}})
+	l, err := r.Listen(t.Context(), "127.0.0.1:0")
+	require.NoError(t, err)
+	for _, transports := range [][]cloverleaf.Transport{{r.Transport()}, cloverleaf.URLs(l.URLs()[0])} {
+		s := observe(t, cloverleaf.Config{}, transports...).join()
+		for i := range 3 {
+			_, err := s.Publish(t.Context(), "com.myapp.history", session.Args(i), session.Retain(), session.Acknowledge())
+			require.NoError(t, err)
+		}
+		other := observe(t, cloverleaf.Config{}, transports...).join()
+		got := make(chan *session.Event, 16)
+		sub, err := other.Subscribe(t.Context(), "com.myapp.history", func(ev *session.Event) { got <- ev }, session.GetRetained())
+		require.NoError(t, err)
+		ev := <-got
+		var n int
+		require.NoError(t, ev.Decode(&n))
+		require.Equal(t, 2, n)
+		require.True(t, ev.Details.Retained)
+
+		res, err := other.Call(t.Context(), "wamp.subscription.get_events", session.Args(sub.ID()))
+		require.NoError(t, err)
+		var events []struct {
+			Publication protocol.ID `json:"publication"`
+			Timestamp   time.Time   `json:"timestamp"`
+			Topic       string      `json:"topic"`
+			Args        []int       `json:"args"`
+		}
+		require.NoError(t, res.Decode(&events))
+		require.Len(t, events, 2)
+		require.Equal(t, []int{1}, events[0].Args)
+		require.Equal(t, []int{2}, events[1].Args)
+		require.Equal(t, ev.Publication(), events[1].Publication)
+		require.WithinDuration(t, time.Now(), events[1].Timestamp, time.Minute)
+	}
+}

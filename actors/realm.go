@@ -20,6 +20,8 @@ type (
 	realmJoin    struct{ peer *router.Peer }
 	realmLeave   struct{ peer *router.Peer }
 	realmCommand struct{ command router.Command }
+	// realmMark comes back to the realm actor behind what it had in its mailbox.
+	realmMark struct{}
 	// realmAuthorize replaces the rules.
 	realmAuthorize struct{ access *router.Access }
 )
@@ -50,6 +52,9 @@ func (r *Router) newRealmRef(c RealmConfig, a router.Admission, access *router.A
 		name: c.Name, admission: a, paths: maps.Clone(c.Paths), slow: c.SlowConsumers, hardMark: r.cfg.Limits.HardMark,
 	}
 	realm := router.NewRealm()
+	for _, h := range c.History {
+		realm.Record(time.Now(), h)
+	}
 	realm.Authorize(access)
 	snapshot, _ := realm.Commit()
 	ref.snapshot.Store(snapshot)
@@ -78,6 +83,9 @@ func (r *realmActor) Receive(ctx actor.Context) {
 	case *realmLeave:
 		r.realm.Leave(time.Now(), m.peer)
 		r.changed()
+	case *realmMark:
+		r.realm.Mark()
+		r.commit()
 	case *sched.Drained:
 		r.commit()
 	}
@@ -123,6 +131,9 @@ func (r *realmActor) commit() {
 			r.post(replies[:n])
 		}
 		replies = replies[n:]
+	}
+	if r.realm.Behind() {
+		r.host.send(r.ref.pid, &realmMark{})
 	}
 }
 

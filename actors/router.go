@@ -51,6 +51,8 @@ type RealmConfig struct {
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default SlowDisconnect.
 	SlowConsumers SlowConsumerPolicy
+	// History are the topics and patterns whose last events are kept.
+	History []router.HistoryConfig
 }
 
 // Limits bound what is queued for one connection, in bytes.
@@ -106,16 +108,8 @@ func (c RouterConfig) validate() error {
 		case seen[r.Name]:
 			errs = append(errs, fmt.Errorf("realms: %q is there twice", r.Name))
 		}
-		for _, path := range slices.Sorted(maps.Keys(r.Paths)) {
-			if !strings.HasPrefix(path, "/") {
-				errs = append(errs, fmt.Errorf("realms: %q: paths: %q does not start with a slash", r.Name, path))
-			}
-		}
-		if !r.SlowConsumers.valid() {
-			errs = append(errs, fmt.Errorf("realms: %q: slowConsumers: %q is none of disconnect, drop-oldest, drop-newest", r.Name, string(r.SlowConsumers)))
-		}
-		if _, err := router.NewAccess(r.Authorization); err != nil {
-			errs = append(errs, fmt.Errorf("realms: %q: authorization: %w", r.Name, err))
+		for _, err := range r.check() {
+			errs = append(errs, fmt.Errorf("realms: %q: %w", r.Name, err))
 		}
 		seen[r.Name] = true
 	}
@@ -130,6 +124,31 @@ func (c RouterConfig) validate() error {
 		errs = append(errs, errors.New("goodbyeTimeout: is negative"))
 	}
 	return errors.Join(errs...)
+}
+
+// check returns what is wrong with the settings of a realm, other than its name.
+func (c RealmConfig) check() []error {
+	var errs []error
+	for _, path := range slices.Sorted(maps.Keys(c.Paths)) {
+		if !strings.HasPrefix(path, "/") {
+			errs = append(errs, fmt.Errorf("paths: %q does not start with a slash", path))
+		}
+	}
+	if !c.SlowConsumers.valid() {
+		errs = append(errs, fmt.Errorf("slowConsumers: %q is none of disconnect, drop-oldest, drop-newest", string(c.SlowConsumers)))
+	}
+	if _, err := router.NewAccess(c.Authorization); err != nil {
+		errs = append(errs, fmt.Errorf("authorization: %w", err))
+	}
+	for i, h := range c.History {
+		if err := h.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("history: %w", err))
+		}
+		if slices.ContainsFunc(c.History[:i], func(o router.HistoryConfig) bool { return o.Topic == h.Topic && o.Match == h.Match }) {
+			errs = append(errs, fmt.Errorf("history: topic: %q is there twice", string(h.Topic)))
+		}
+	}
+	return errs
 }
 
 // Router is a WAMP router made of actors: one for each realm, one for each connection
@@ -165,7 +184,8 @@ func routerRoles() protocol.Roles {
 	return protocol.Roles{}.
 		With(protocol.Broker, protocol.FeatureSubscriberBlackWhiteListing|protocol.FeaturePublisherExclusion|
 			protocol.FeaturePublisherIdentification|protocol.FeaturePatternBasedSubscription|
-			protocol.FeatureSessionMetaAPI|protocol.FeatureSubscriptionMetaAPI|protocol.FeatureSubscriptionRevocation).
+			protocol.FeatureSessionMetaAPI|protocol.FeatureSubscriptionMetaAPI|protocol.FeatureSubscriptionRevocation|
+			protocol.FeatureEventRetention|protocol.FeatureEventHistory).
 		With(protocol.Dealer, protocol.FeatureProgressiveCallResults|protocol.FeatureCallTimeout|
 			protocol.FeatureCallCanceling|protocol.FeatureCallerIdentification|
 			protocol.FeaturePatternBasedRegistration|protocol.FeatureSharedRegistration|

@@ -1,12 +1,14 @@
 package actors
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
 )
 
 // result returns the RESULT of a call made now.
@@ -100,4 +102,96 @@ func TestRouterMetaEventsAreBounded(t *testing.T) {
 	require.EqualValues(t, 1, g.router.Stats().SlowConsumers)
 	watcher.stall(false)
 	g.eventually(func() bool { return g.router.Stats().Sessions == 2 }, "its session is left")
+}
+
+// Retained events cross serializers and transports, right behind SUBSCRIBED.
+func TestRouterRetainedEvents(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, RouterConfig{})
+	pub := g.join(t, link{"ws", protocol.JSON})
+	for i, topic := range []protocol.URI{"com.t.a", "com.t.b", "com.t.a"} {
+		pub.send(&protocol.Publish{
+			Request: pub.request(), Topic: topic, Payload: pub.args(i),
+			Options: protocol.PublishOptions{Retain: true, Acknowledge: true},
+		})
+		expect[*protocol.Published](pub)
+	}
+	pub.goodbye()
+	for _, l := range links() {
+		sub := g.join(t, l)
+		sub.send(&protocol.Subscribe{Request: sub.request(), Topic: "com.t.", Options: protocol.SubscribeOptions{
+			Match: protocol.MatchPrefix, GetRetained: true,
+		}})
+		expect[*protocol.Subscribed](sub)
+		for _, want := range []struct {
+			topic protocol.URI
+			n     int
+		}{{"com.t.a", 2}, {"com.t.b", 1}} {
+			ev := expect[*protocol.Event](sub)
+			require.True(t, ev.Details.Retained, l)
+			require.Equal(t, want.topic, ev.Details.Topic, l)
+			require.Equal(t, want.n, first[int](t, ev.Payload), l)
+		}
+		sub.goodbye()
+	}
+}
+
+// Who asks for retained events over and over, and does not read, is a slow consumer. With
+// a policy that keeps it, the events that are too much are dropped.
+func TestRouterRetainedEventsAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []SlowConsumerPolicy{SlowDisconnect, SlowDropNewest} {
+		t.Run(policy.String(), func(t *testing.T) {
+			t.Parallel()
+			g := newRig(t, RouterConfig{
+				Realms: []RealmConfig{{Name: "realm1", SlowConsumers: policy}},
+				Limits: Limits{HighMark: 16 << 10, HardMark: 64 << 10, SlowConsumerTimeout: time.Hour},
+			})
+			pub := g.join(t, rawMsgpack)
+			pub.send(&protocol.Publish{
+				Request: pub.request(), Topic: "com.t", Payload: pub.args(strings.Repeat("x", 10*kilobyte)),
+				Options: protocol.PublishOptions{Retain: true, Acknowledge: true},
+			})
+			expect[*protocol.Published](pub)
+			greedy := g.joinPipe(t)
+			greedy.stall(true)
+			for range 50 {
+				require.NoError(t, greedy.out.send(&protocol.Subscribe{
+					Request: greedy.request(), Topic: "com.t", Options: protocol.SubscribeOptions{GetRetained: true},
+				}))
+			}
+			greedy.out.flush()
+			g.eventually(func() bool {
+				stats := g.router.Stats()
+				return policy == SlowDisconnect && stats.SlowConsumers == 1 || policy != SlowDisconnect && stats.DroppedEvents > 10
+			}, "nothing was done")
+			greedy.stall(false)
+			pub.goodbye()
+		})
+	}
+}
+
+// A publisher of what is to be kept does not get ahead of the realm.
+func TestRouterKeepsPaceWithKeptEvents(t *testing.T) {
+	t.Parallel()
+	const n = 5000
+	g := newRig(t, RouterConfig{Realms: []RealmConfig{{
+		Name: "realm1", History: []router.HistoryConfig{{Topic: "com.", Match: protocol.MatchPrefix, Limit: 2 * n}},
+	}}})
+	pub := g.join(t, rawMsgpack)
+	msgs := make([]protocol.Message, n)
+	for i := range msgs {
+		msgs[i] = &protocol.Publish{Request: pub.request(), Topic: "com.t", Payload: pub.args(i)}
+	}
+	pub.send(msgs...)
+	sub := pub.request()
+	pub.send(&protocol.Subscribe{Request: sub, Topic: "com.", Options: protocol.SubscribeOptions{Match: protocol.MatchPrefix}})
+	id := expect[*protocol.Subscribed](pub).Subscription
+	events := first[[]struct {
+		Args []int `json:"args"`
+	}](t, pub.result("wamp.subscription.get_events", id))
+	require.Len(t, events, n)
+	for i, ev := range events {
+		require.Equal(t, []int{i}, ev.Args)
+	}
 }

@@ -80,6 +80,20 @@ func (s *routerSession) sendEvent(ev *protocol.Event) {
 	}
 }
 
+// SendRetained implements router.Effects.
+func (s *routerSession) SendRetained(ev *protocol.Event) bool {
+	if s.flow.owed() <= int64(s.router.cfg.Limits.HardMark) {
+		s.sendEvent(ev)
+		return true
+	}
+	if handleOf(s.peer).slow != SlowDisconnect {
+		s.router.droppedEvents.Add(1)
+	} else if !s.flow.overrun.Swap(true) {
+		s.overrun()
+	}
+	return false
+}
+
 // Deliver implements router.Effects. A run of events goes to many: it is posted as it
 // is, encoded once for each kind of receiver.
 func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {

@@ -42,6 +42,8 @@ const (
 	ErrorInvalidPayload URI = "wamp.error.invalid_payload"
 	// ErrorCannotAuthenticate is a client's ABORT when it cannot answer a CHALLENGE.
 	ErrorCannotAuthenticate URI = "wamp.error.cannot_authenticate"
+	// ErrorHistoryUnavailable says that no events of a subscription are kept.
+	ErrorHistoryUnavailable URI = "wamp.error.history_unavailable"
 	// ErrorLimitExceeded says that a configured limit of the router was reached.
 	ErrorLimitExceeded URI = "wamp.error.limit_exceeded"
 )

@@ -147,6 +147,7 @@ func (l *line) Send(m protocol.Message) {
 }
 
 func (l *line) SendEvents(run *Events)                { l.sent += len(run.List) }
+func (l *line) SendRetained(*protocol.Event) bool     { return true }
 func (l *line) Deliver(to *Peer, d Delivery)          { l.out = append(l.out, posted{to.Handle.(*line), d}) }
 func (l *line) Command(Command)                       {}
 func (l *line) Authorize(Consultation)                {}

@@ -30,6 +30,10 @@ func (r *Realm) subscribe(m *member, msg *protocol.Subscribe) {
 		m.addSub(entry.sub.ID)
 	}
 	r.answer(m.peer, &protocol.Subscribed{Request: msg.Request, Subscription: entry.sub.ID})
+	if msg.Options.GetRetained {
+		r.answers[len(r.answers)-1].replays = entry.sub
+		r.replays++
+	}
 	if created {
 		r.subscriptionEvent(onSubscriptionCreate, m.peer, entry.sub, entry.sub)
 	}
@@ -61,7 +65,7 @@ func (r *Realm) revokeSubscription(m *member, entry *topicEntry, reason string) 
 // with its last subscriber.
 func (r *Realm) dropSubscriber(entry *topicEntry, p *Peer) {
 	set := entry.sub.Subscribers
-	if set.Len() == 1 {
+	if set.Len() == 1 && entry.history == nil {
 		delete(r.subs, entry.sub.ID)
 		r.current.subscriptions = r.current.subscriptions.without(entry.sub.Topic, entry.sub.Match)
 		r.changed = true

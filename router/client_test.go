@@ -178,6 +178,10 @@ func (c *client) event(m *protocol.Event) {
 	} else {
 		holds(p.match == protocol.MatchExact, "%s was sent %+v", c.x.name, m)
 	}
+	if m.Details.Retained { // it may have had it before
+		c.counts["retained"]++
+		return
+	}
 	holds(seq > c.events[eventKey{from, m.Subscription}], "%s got event %d of %s out of order", c.x.name, seq, from)
 	holds(seq >= c.events[eventKey{from, 0}], "%s got event %d of %s out of order", c.x.name, seq, from)
 	c.events[eventKey{from, m.Subscription}], c.events[eventKey{from, 0}] = seq, seq

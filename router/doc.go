@@ -25,6 +25,14 @@
 // are part of the snapshot: a session looks them up with the route of a URI. For an Authorizer it
 // asks its surroundings, and its peer's requests wait until [Session.Authorized].
 //
+// # Retained events and histories
+//
+// A PUBLISH goes straight to its subscribers; what is to be kept of it goes to the Realm as
+// well. A realm retains the last event of 10 000 topics and 8 MiB at most, with up to 8
+// later ones of each topic that are for certain sessions only; when it is more, the topics
+// go that were not published to for the longest time. A [HistoryConfig] adds a standing
+// subscription whose last events are kept. All of it is in memory.
+//
 // # Concurrency
 //
 // Realm, Session and Handshake are not safe for concurrent use: each belongs to one

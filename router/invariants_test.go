@@ -33,6 +33,7 @@ func (r *Realm) checkInvariants() {
 		held -= len(m.regs) + len(m.subs)
 	}
 	holds(held == 0, "a member holds what does not know of it")
+	r.retained.checkInvariants()
 	r.current.registrations.checkInvariants(len(r.regs))
 	r.current.subscriptions.checkInvariants(len(r.subs))
 }
@@ -57,7 +58,11 @@ func (r *Realm) checkSubscription(id protocol.ID, entry *topicEntry) {
 	stored, _ := r.current.subscriptions.get(sub.Topic, sub.Match)
 	holds(stored == sub && sub.ID == id, "subscription %d is not in the table", id)
 	holds(len(entry.index) == sub.Subscribers.Len(), "subscription %d does not know where its subscribers are", id)
-	holds(sub.Subscribers.Len() > 0, "subscription %d has no subscriber", id)
+	holds(sub.Subscribers.Len() > 0 || sub.history, "subscription %d has no subscriber", id)
+	holds(sub.history == (entry.history != nil), "subscription %d does not know of its history", id)
+	if entry.history != nil {
+		entry.history.checkInvariants()
+	}
 	for peer, i := range entry.index {
 		p := sub.Subscribers.at(i)
 		m := r.members[peer]
@@ -70,8 +75,42 @@ func (r *Realm) checkSubscription(id protocol.ID, entry *topicEntry) {
 // checkEmpty panics when the realm keeps anything of sessions that left.
 func (r *Realm) checkEmpty() {
 	r.checkInvariants()
-	holds(len(r.members) == 0 && len(r.regs) == 0 && len(r.subs) == 0, "something is left: %+v", r)
-	holds(len(r.current.registrations.shapes) == 0 && len(r.current.subscriptions.shapes) == 0, "shapes are left")
+	standing := 0
+	for _, entry := range r.subs {
+		if entry.history != nil {
+			standing++
+		}
+	}
+	holds(len(r.members) == 0 && len(r.regs) == 0 && len(r.subs) == standing, "something is left: %+v", r)
+	holds(len(r.answers) == 0 && r.replays == 0 && r.marked == 0, "answers are left: %+v", r.answers)
+	holds(len(r.current.registrations.shapes) == 0 && len(r.current.subscriptions.shapes) <= standing, "shapes are left")
+}
+
+func (r *retention) checkInvariants() {
+	bytes, topics := 0, 0
+	r.topics.Root().Walk(func(key []byte, t *retainedTopic) bool {
+		topics++
+		bytes += t.size
+		holds(string(key) == string(t.topic) && r.places[t.topic].Value == t, "%s is stored as %s", t.topic, key)
+		holds(len(t.events) > 0 && len(t.events) <= 1+maxRestricted, "%d events of %s are retained", len(t.events), t.topic)
+		size := 0
+		for i, p := range t.events {
+			size += p.size()
+			holds(p.topic == t.topic && (p.filter != nil || i == 0), "event %d of %s is for everybody", i, t.topic)
+		}
+		holds(size == t.size, "%s counts %d bytes, and has %d", t.topic, t.size, size)
+		return false
+	})
+	holds(bytes == r.bytes && bytes <= maxRetainedBytes, "%d bytes are retained, %d are counted", bytes, r.bytes)
+	holds(topics == len(r.places) && topics == r.order.Len() && topics <= maxRetainedTopics, "%d topics are retained", topics)
+}
+
+func (h *history) checkInvariants() {
+	bytes := 0
+	for _, p := range h.events {
+		bytes += p.size()
+	}
+	holds(bytes == h.bytes && bytes <= h.maxBytes && len(h.events) <= h.limit, "a history of %d events, %d bytes", len(h.events), bytes)
 }
 
 func (x table[T]) checkInvariants(want int) {

@@ -3,6 +3,8 @@ package router
 import (
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
@@ -45,6 +47,7 @@ var metaProcedures = map[protocol.URI]metaProcedure{ //nolint:gochecknoglobals /
 	"wamp.subscription.list_subscribers":  subscriptionListSubscribers,
 	"wamp.subscription.count_subscribers": subscriptionCountSubscribers,
 	"wamp.subscription.remove_subscriber": subscriptionRemoveSubscriber,
+	"wamp.subscription.get_events":        subscriptionGetEvents,
 }
 
 // metaError is why a meta procedure fails.
@@ -87,15 +90,20 @@ type lateAnswer struct {
 	request protocol.ID // CALL.Request
 	values  []any       // of the RESULT
 	err     error
-	size    int // roughly, in bytes
+	size    int     // roughly, in bytes
+	replay  *replay // in place of all else
 }
 
 // finish sends what a late answer says.
 func (s *Session) finish(a *lateAnswer, eff Effects) {
+	if a.replay != nil {
+		s.replay(a.replay, eff)
+		return
+	}
 	out := s.outgoing()
 	payload, err := protocol.Payload{}, a.err
 	if err == nil {
-		payload, err = codec.EncodePayload(s.serializer(), a.values, nil)
+		payload, err = s.encode(a.values)
 	}
 	if err == nil {
 		out.result = protocol.Result{Request: a.request, Payload: payload}
@@ -109,6 +117,20 @@ func (s *Session) finish(a *lateAnswer, eff Effects) {
 		out.failure.Payload, _ = codec.EncodePayload(s.serializer(), []any{reason.message}, nil) // text is always encodable
 	}
 	eff.Send(&out.failure)
+}
+
+// encode encodes results of the realm.
+func (s *Session) encode(values []any) (protocol.Payload, error) {
+	if len(values) == 1 {
+		if page, ok := values[0].(*historyPage); ok {
+			events, err := page.show()
+			if err != nil {
+				return protocol.Payload{}, err
+			}
+			values = []any{events}
+		}
+	}
+	return codec.EncodePayload(s.serializer(), values, nil)
 }
 
 // serializer is what the router's own words for the peer are encoded with.
@@ -129,6 +151,8 @@ func sizeOf(values []any) int {
 			n += each * len(v)
 		case *idLists:
 			n += each * (len(v.Exact) + len(v.Prefix) + len(v.Wildcard))
+		case *historyPage:
+			n += v.size()
 		default:
 			n += each
 		}
@@ -189,6 +213,53 @@ func option[T any](o *options, key, want string) (T, bool) {
 func (o *options) text(key string) string {
 	v, _ := option[string](o, key, "text")
 	return v
+}
+
+func (o *options) flag(key string) bool {
+	v, _ := option[bool](o, key, "a boolean")
+	return v
+}
+
+// time reads a time by RFC 3339, zero if it is absent.
+func (o *options) time(key string) time.Time {
+	v, given := option[string](o, key, "text")
+	if !given {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, v)
+	if err != nil {
+		o.wrong(key, "must be a time by RFC 3339")
+	}
+	return t
+}
+
+// integer reads an integer that is not negative; absent is what it is without one.
+func (o *options) integer(key string, absent int) int {
+	n, ok := int64(0), true
+	switch v := o.values[key].(type) {
+	case nil:
+		return absent
+	case int64:
+		n = v
+	case float64:
+		n, ok = int64(v), v == math.Trunc(v) && math.Abs(v) <= float64(protocol.MaxID)
+	default:
+		ok = false
+	}
+	if !ok || n < 0 {
+		o.wrong(key, "must be an integer that is not negative")
+		return absent
+	}
+	return int(min(n, int64(protocol.MaxID)))
+}
+
+// id reads an id, 0 if it is absent.
+func (o *options) id(key string) protocol.ID {
+	id := protocol.ID(o.integer(key, 0)) //nolint:gosec // it is not negative
+	if o.values[key] != nil && !id.Valid() {
+		o.wrong(key, "must be an id")
+	}
+	return id
 }
 
 // idArgument decodes a call's only required argument, an id.

@@ -48,35 +48,7 @@ func (r *Realm) metaEvent(topic protocol.URI, args ...any) {
 	if err != nil {
 		return // a text of the peer's that is no UTF-8 has not come in
 	}
-	r.publish(subs, &publication{id: newPublication(), topic: topic, payload: payload, includeMe: true})
-}
-
-// publication is an event on its way from the realm.
-type publication struct {
-	id        protocol.ID
-	topic     protocol.URI
-	payload   protocol.Payload
-	includeMe bool
-}
-
-// event returns the event for the subscribers of sub.
-func (p *publication) event(sub *Subscription) protocol.Event {
-	ev := protocol.Event{Subscription: sub.ID, Publication: p.id, Payload: p.payload}
-	if sub.Match != protocol.MatchExact {
-		ev.Details.Topic = p.topic
-	}
-	return ev
-}
-
-// publish hands an event to the subscribers of subs.
-func (r *Realm) publish(subs []*Subscription, p *publication) {
-	for _, sub := range subs {
-		run := &Events{Subscription: sub.ID}
-		run.add(p.event(sub))
-		for to := range sub.Subscribers.All {
-			if to != r.leaving {
-				r.reply(to, Delivery{Kind: EventRun, Events: run})
-			}
-		}
-	}
+	p := &publication{id: newPublication(), topic: topic, payload: payload, includeMe: true}
+	r.publish(subs, p)
+	r.keep(p)
 }

@@ -41,6 +41,9 @@ type Effects interface {
 	Send(m protocol.Message)
 	// SendEvents sends the events of a run to the session's own peer.
 	SendEvents(run *Events)
+	// SendRetained sends an event of the past to the session's own peer. It reports
+	// whether the peer keeps up: if not, ev was dropped, and what follows would be.
+	SendRetained(ev *protocol.Event) bool
 	// Deliver hands d to another session, which may be on its way out: an Invoke
 	// that cannot be delivered comes back as a CallFailed with ErrorCanceled.
 	Deliver(to *Peer, d Delivery)
@@ -148,4 +151,5 @@ type Command struct {
 	From    *Peer
 	Message protocol.Message // *Subscribe, *Unsubscribe, *Register, *Unregister, or *Call of a meta procedure
 	op      metaOp           // what the *Call asks for
+	keep    *publication     // to be kept; without Message
 }

@@ -1,6 +1,10 @@
 package router
 
-import "github.com/cloverleaf-wamp/cloverleaf/protocol"
+import (
+	"slices"
+
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+)
 
 // eventRun gathers consecutive publications to one subscription, so that each
 // subscriber is handed one delivery for all of them.
@@ -48,7 +52,12 @@ func (s *Session) routePublish(m *protocol.Publish, eff Effects) error {
 		identified.Options.DiscloseMe = true
 		m = &identified
 	}
-	subs, publication := r.subs, newPublication()
+	publication := newPublication()
+	if m.Options.Retain || r.kept {
+		s.keep(m, publication, eff) // and only then look who subscribed, see Realm.Behind
+		r, _ = s.topic(m.Topic)
+	}
+	subs := r.subs
 	if len(subs) == 1 && m.Options.Filter == nil {
 		s.extendRun(m, subs[0], publication, eff)
 	} else {
@@ -76,6 +85,7 @@ func (s *Session) topic(uri protocol.URI) (route, protocol.URI) {
 		}
 		r.publish = s.rules.decide(ActionPublish, uri, protocol.MatchExact)
 		r.subs = s.snap.Topic(uri)
+		r.kept = slices.ContainsFunc(r.subs, func(sub *Subscription) bool { return sub.history })
 		r.known |= knowsTopic
 		s.remember(uri, r)
 	}

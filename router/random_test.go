@@ -46,7 +46,7 @@ func TestRandomOperations(t *testing.T) {
 	t.Logf("seeds %d to %d: %v", base, base+seeds-1, counts)
 	for _, kind := range []string{
 		"EVENT", "INVOCATION", "RESULT", "ERROR", "INTERRUPT", "UNREGISTERED", "PUBLISHED", "GOODBYE", "ABORT",
-		"held", "meta", "meta results", "probed events", "probed calls",
+		"held", "meta", "meta results", "retained", "probed events", "probed calls",
 	} {
 		require.Greater(t, counts[kind], 20, "%s: the test tests little", kind)
 	}
@@ -66,6 +66,8 @@ func playRandom(t *testing.T, seed uint64, steps int, counts map[string]int) {
 	}()
 	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test is no secret
 	c := &chaos{t: t, rng: rng, counts: counts, world: newWorld(t, randomLimits[rng.IntN(len(randomLimits))])}
+	c.realm.Record(c.now, HistoryConfig{Topic: "a", Match: protocol.MatchPrefix, Limit: 10})
+	c.commit()
 	c.lose = func() bool { return rng.IntN(2) == 0 }
 	for i := range steps {
 		switch {
@@ -241,6 +243,7 @@ func (c *chaos) subscribe(cl *client) protocol.Message {
 	cl.next++
 	m := &protocol.Subscribe{Request: cl.next}
 	m.Topic, m.Options.Match = c.pattern()
+	m.Options.GetRetained = c.rng.IntN(3) == 0
 	cl.pending[cl.next] = m
 	return m
 }
@@ -260,6 +263,7 @@ func (c *chaos) publish(cl *client) *protocol.Publish {
 	m := &protocol.Publish{Request: cl.next, Topic: pick(c.rng, exactURIs), Payload: cl.payload()}
 	m.Options.Acknowledge = c.rng.IntN(3) == 0
 	m.Options.IncludeMe = c.rng.IntN(4) == 0
+	m.Options.Retain = c.rng.IntN(4) == 0
 	if c.rng.IntN(4) == 0 {
 		m.Options.Filter = c.filter()
 	}

@@ -25,16 +25,21 @@ type Realm struct {
 	changed bool
 	answers []Reply
 	pending int // bytes, roughly
+	replays int // answers that wait for Mark
+	marked  int // answers that Mark completes; 0 if it is not due
 	nextID  protocol.ID
 	now     time.Time // of the change under way
 	leaving *Peer     // it gets no event any more
 	lists   metaLists
+
+	retained retention
 }
 
 // Reply is a delivery that a Realm has for a session.
 type Reply struct {
 	To       *Peer
 	Delivery Delivery
+	replays  *Subscription // until Mark: the retained events of it are to be added
 }
 
 // member is a session and what it holds.
@@ -46,8 +51,9 @@ type member struct {
 
 // topicEntry is a subscription and where each subscriber stands in its set.
 type topicEntry struct {
-	sub   *Subscription
-	index map[protocol.ID]int
+	sub     *Subscription
+	index   map[protocol.ID]int
+	history *history // nil if there is none: else the subscription stays without subscribers
 }
 
 // NewRealm returns an empty realm.
@@ -58,6 +64,8 @@ func NewRealm() *Realm {
 		subs:    make(map[protocol.ID]*topicEntry),
 		current: Snapshot{registrations: newTable[*Registration](), subscriptions: newTable[*Subscription]()},
 		changed: true,
+
+		retained: newRetention(),
 	}
 }
 
@@ -126,6 +134,11 @@ func (r *Realm) Apply(now time.Time, c Command) {
 		return
 	}
 	r.now = now
+	if c.keep != nil {
+		r.keep(c.keep)
+		r.reply(m.peer, Delivery{Kind: Acknowledge})
+		return
+	}
 	switch msg := c.Message.(type) {
 	case *protocol.Subscribe:
 		r.subscribe(m, msg)
@@ -143,17 +156,32 @@ func (r *Realm) Apply(now time.Time, c Command) {
 
 // Commit returns the snapshot that contains every change since the last Commit, nil
 // if there is none, and the answers to deliver after it is published. The slice is
-// valid until the next call of a method.
+// valid until the next call of a method. See Behind for answers that have to wait.
 func (r *Realm) Commit() (*Snapshot, []Reply) {
-	answers := r.answers
-	r.answers = r.answers[:0]
-	r.pending = 0
+	answers := r.ready()
 	if !r.changed {
 		return nil, answers
 	}
 	r.changed = false
 	s := r.current
 	return &s, answers
+}
+
+// ready takes out the answers in front of the first that waits for Mark.
+func (r *Realm) ready() []Reply {
+	n := len(r.answers)
+	if r.replays > 0 {
+		n = slices.IndexFunc(r.answers, func(a Reply) bool { return a.replays != nil })
+	}
+	ready, rest := r.answers[:n], r.answers[n:]
+	switch {
+	case len(rest) == 0:
+		r.answers = r.answers[:0]
+		r.pending = 0
+	case n > 0:
+		r.answers = slices.Clone(rest)
+	}
+	return ready
 }
 
 // Pending returns roughly how many bytes the answers occupy that Commit has not handed out.

@@ -71,6 +71,13 @@ var directives = map[string]func(sc *script, a *words){
 	"disconnect": func(sc *script, a *words) { sc.site(a.word()).disconnect() },
 	"kick":       func(sc *script, a *words) { sc.site(a.word()).kick(a.uri(), "") },
 	"expire":     func(sc *script, a *words) { sc.site(a.word()).expire(a.id()) },
+	// history TOPIC match=POLICY limit=N
+	"history": func(sc *script, a *words) {
+		c := HistoryConfig{Topic: a.uri(), Match: a.match(), Limit: a.number("limit")}
+		require.NoError(sc.t, c.Validate())
+		sc.realm.Record(sc.now, c)
+		sc.commit()
+	},
 	// watermark NAME ID: as if the peer had used all ids up to this one
 	"watermark": func(sc *script, a *words) { sc.site(a.word()).s.watermark = a.id() },
 	// invocation NAME ID: as if the callee had been sent all ids up to this one
@@ -253,12 +260,14 @@ var parsers = map[string]func(a *words, w *world) protocol.Message{
 		m := &protocol.Publish{Request: a.id(), Topic: a.uri(), Payload: a.payload()}
 		m.Options = protocol.PublishOptions{
 			Acknowledge: a.flag("ack"), IncludeMe: a.flag("include_me"), DiscloseMe: a.flag("disclose_me"),
-			Filter: a.filter(w), Passthru: a.passthru(),
+			Retain: a.flag("retain"), Filter: a.filter(w), Passthru: a.passthru(),
 		}
 		return m
 	},
 	"SUBSCRIBE": func(a *words, _ *world) protocol.Message {
-		return &protocol.Subscribe{Request: a.id(), Topic: a.uri(), Options: protocol.SubscribeOptions{Match: a.match()}}
+		return &protocol.Subscribe{Request: a.id(), Topic: a.uri(), Options: protocol.SubscribeOptions{
+			Match: a.match(), GetRetained: a.flag("get_retained"),
+		}}
 	},
 	"UNSUBSCRIBE": func(a *words, _ *world) protocol.Message {
 		return &protocol.Unsubscribe{Request: a.id(), Subscription: a.id()}
@@ -349,6 +358,7 @@ func (sc *script) show(m protocol.Message) string {
 		o.revocation(m.Request, "subscription", m.Details)
 	case *protocol.Event:
 		o.put(m.Subscription, sc.publication(m.Publication))
+		o.opt("retained", m.Details.Retained)
 		o.opt("topic", m.Details.Topic)
 		o.opt("publisher", m.Details.Publisher)
 		o.opt("publisher_authid", m.Details.PublisherAuthID)

@@ -103,6 +103,7 @@ type route struct {
 	meta  metaProcedure
 	reg   *Registration
 	subs  []*Subscription
+	kept  bool // one of subs has a history
 	known uint8
 	// What the rules say about the actions whose routing is known.
 	call, publish grant
@@ -276,10 +277,11 @@ func (s *Session) acknowledge(d *Delivery, eff Effects) {
 		}
 	default: // realms send no other
 	}
+	if d.Message != nil {
+		eff.Send(d.Message)
+	}
 	if d.late != nil {
 		s.finish(d.late, eff)
-	} else {
-		eff.Send(d.Message)
 	}
 	s.release(eff)
 }

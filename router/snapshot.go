@@ -85,6 +85,7 @@ type Subscription struct {
 	Match       protocol.Match
 	Created     time.Time
 	Subscribers PeerSet
+	history     bool // its events are kept
 }
 
 // PeerSet is an immutable set of peers, kept in chunks so that adding one to a

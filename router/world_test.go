@@ -99,6 +99,9 @@ func (w *world) commit() {
 		w.snap = snap
 	}
 	w.replies = append(w.replies, replies...)
+	if w.realm.Behind() {
+		w.control = append(w.control, w.realm.Mark)
+	}
 }
 
 // postReply posts one committed answer.
@@ -151,6 +154,7 @@ func (w *world) drain() {
 		for w.postReply() {
 			moved = true
 		}
+		moved = moved || len(w.control) > 0
 		for _, x := range w.sites {
 			for x.step() || x.mail() {
 				moved = true
@@ -246,6 +250,12 @@ func (x *site) SendEvents(run *Events) {
 		holds(run.List[i].Subscription == run.Subscription, "a run of two subscriptions")
 		x.Send(&run.List[i])
 	}
+}
+
+// SendRetained implements Effects.
+func (x *site) SendRetained(ev *protocol.Event) bool {
+	x.Send(ev)
+	return true
 }
 
 // Deliver implements Effects: who posts to a peer that is gone gets to know it, and
