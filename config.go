@@ -41,6 +41,19 @@ const (
 	RefusedIsReported = actors.RefusedIsReported
 )
 
+// SessionConfig is what a SessionFactory gets to know of a session.
+type SessionConfig = actors.SessionConfig
+
+// SessionFactory makes a handler for each session. The zero value makes none.
+type SessionFactory = actors.SessionFactory
+
+// NewSessionFactory returns a factory that calls f for a handler of each session, which has any of
+// the methods OnConnect, OnChallenge, OnWelcome, OnJoin, OnReady, OnLeave and OnDisconnect, and may
+// embed *session.Session. See actors.NewSessionFactory.
+func NewSessionFactory[T any](f func(SessionConfig) T) SessionFactory {
+	return actors.NewSessionFactory(f)
+}
+
 // Config configures a Component. Only Realm is needed; the zero value of every other field is its
 // default.
 type Config struct {
@@ -67,6 +80,9 @@ type Config struct {
 	// Extra is the application's own data: session.Session.Extra returns it, and SessionFactory gets
 	// it. It is not sent. Sessions share it, so it should not be changed.
 	Extra any
+	// SessionFactory makes a handler of a type of yours for each session; see NewSessionFactory. The
+	// zero value makes none.
+	SessionFactory SessionFactory
 	// Main, if it is not nil, is run in every session once that is ready. When it returns nil, the
 	// component leaves and is done. An error or panic gives up the session, and the component
 	// connects again as far as Restarts allows, after a delay; an error that supervisor.Permanent
@@ -119,7 +135,7 @@ func (c Config) component() actors.ComponentConfig {
 	}
 	return actors.ComponentConfig{
 		Name: c.Name, Realm: protocol.URI(c.Realm), Transports: transports, Auth: c.Auth, AuthRole: c.AuthRole,
-		AuthExtra: c.AuthExtra, Agent: c.Agent, HelloExtra: c.HelloExtra, Extra: c.Extra, Main: c.Main, Restarts: c.Restarts,
+		AuthExtra: c.AuthExtra, Agent: c.Agent, HelloExtra: c.HelloExtra, Extra: c.Extra, SessionFactory: c.SessionFactory, Main: c.Main, Restarts: c.Restarts,
 		OnRefused: c.OnRefused, Classify: c.Classify, RetryPermanent: c.RetryPermanent,
 		JoinTimeout: c.JoinTimeout, LeaveTimeout: c.LeaveTimeout, MaxInvocations: c.MaxInvocations,
 		Errors: c.Errors, OnEvent: c.OnEvent, Logger: c.Logger,

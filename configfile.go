@@ -130,8 +130,9 @@ func (r *configReader) componentKeys(c *Config) settings.Keys {
 				c.OnRefused = RefusedIsReported
 			}
 		},
-		"main":     code("Main"),
-		"is_fatal": code("Transports[i].IsFatal"),
+		"main":            code("Main"),
+		"is_fatal":        code("Transports[i].IsFatal"),
+		"session_factory": code("SessionFactory"),
 	}
 }
 

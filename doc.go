@@ -22,7 +22,8 @@
 //	})
 //	return cloverleaf.Run(ctx, comp)
 //
-// [LoadConfig] reads a Config from YAML or JSON. [Config.Main] is for programs that do something and are done. A [Runtime] runs components beside
+// [NewSessionFactory] is for those who prefer a type with methods to functions: each session gets a
+// value of its own. [LoadConfig] reads a Config from YAML or JSON. [Config.Main] is for programs that do something and are done. A [Runtime] runs components beside
 // other things, in an actor system of your own if you like; procedures and topics can be served by
 // actors of that system, see [Component.RegisterActor]. A [Router] needs no socket to be used by
 // the components of the same process: [Router.Transport] connects them, and [Router.TransportAs]

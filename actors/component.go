@@ -118,6 +118,7 @@ type componentActor struct {
 	main     bool          // Main is running
 	busy     int           // events whose listeners have not returned
 	lane     lane
+	hooks    *hooks // the handler of the session, once the transport is open
 
 	stopping bool // asked to, or done
 	err      error
@@ -135,6 +136,7 @@ func (a *componentActor) Receive(ctx actor.Context) {
 	case *linkUp:
 		a.linkUp(m)
 	case *dialFailed:
+		a.await(m.hooks)
 		a.attemptFailed(m.id, m.err)
 	case *sessionUp:
 		a.joined(m)
@@ -257,7 +259,7 @@ func (a *componentActor) open() {
 		return
 	}
 	a.phase, a.failure = connecting, nil
-	a.joinDone, a.declDone = false, false
+	a.joinDone, a.declDone, a.hooks = false, false, nil
 	a.tell(&openSession{id: a.id, transport: a.transport()})
 }
 
@@ -265,7 +267,7 @@ func (a *componentActor) linkUp(m *linkUp) {
 	if m.id != a.id {
 		return
 	}
-	a.linked = true
+	a.linked, a.hooks = true, m.hooks
 	a.c.publish(&supervisor.Connected{Origin: a.c.origin(), URL: m.url})
 	a.notify(&Connected{Component: a.self, URL: m.url})
 	a.fire(onConnect, a.ctx, nil)

@@ -76,6 +76,8 @@ type ComponentConfig struct {
 	MaxInvocations int
 	// Errors translates between Go errors and error URIs. Nil translates nothing.
 	Errors *session.ErrorMap
+	// SessionFactory makes a handler for each session. The zero value makes none.
+	SessionFactory SessionFactory
 	// Declarations are the registrations and subscriptions of every session.
 	Declarations []*Declaration
 	// Listeners are told of the component's life. Nil means none.
@@ -142,6 +144,9 @@ func (c *ComponentConfig) Validate() error {
 	}
 	if c.OnRefused != RefusedFailsSession && c.OnRefused != RefusedIsReported {
 		add("onRefused: %d is unknown", c.OnRefused)
+	}
+	if err := c.SessionFactory.validate(); err != nil {
+		add("sessionFactory: %w", err)
 	}
 	if err := session.CheckMethods(protocol.HelloDetails{AuthRole: c.AuthRole, AuthExtra: c.AuthExtra}, c.Auth); err != nil {
 		add("auth: %w", err)

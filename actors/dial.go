@@ -68,6 +68,7 @@ type dialing struct {
 	taken bool
 	conn  *transport.Conn
 	pipe  *transport.PipeEnd
+	hooks *hooks // may be busy with OnConnect
 
 	hello   protocol.Hello
 	attempt *session.Attempt
@@ -113,7 +114,25 @@ func (d *dialing) run(ctx context.Context, client *ComponentConfig) error {
 	if d.attempt, err = session.NewAttempt(ctx, &d.hello.Details, clientBinder(d.conn), client.Auth); err != nil {
 		return authFailure(fmt.Errorf("authentication: %w", err))
 	}
-	return nil
+	return d.handle(ctx, client)
+}
+
+// handle makes the handler of the session, if there is to be one, and shows it the HELLO.
+func (d *dialing) handle(ctx context.Context, client *ComponentConfig) error {
+	if client.SessionFactory.make == nil {
+		return nil
+	}
+	h, err := client.SessionFactory.hooks(SessionConfig{
+		Component: client.Name, Realm: client.Realm, URL: d.cfg.Name(), Extra: client.Extra,
+	})
+	if err != nil {
+		return supervisor.Permanent(err)
+	}
+	d.mu.Lock()
+	d.hooks = h
+	d.mu.Unlock()
+	d.attempt.AnswerFirst(h.challenge)
+	return h.connect(ctx, &d.hello)
 }
 
 func (d *dialing) open(ctx context.Context) error {
@@ -150,16 +169,16 @@ func (d *dialing) take() bool {
 	return d.taken
 }
 
-// giveUp ends the dialing, whatever has become of it.
-func (d *dialing) giveUp() {
+// giveUp ends the dialing, whatever has become of it. It returns the handler that may be busy.
+func (d *dialing) giveUp() *hooks {
 	d.cancel()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.over || d.taken {
-		return
+	if !d.over && !d.taken {
+		d.over = true
+		d.close()
 	}
-	d.over = true
-	d.close()
+	return d.hooks
 }
 
 func (d *dialing) close() {

@@ -154,7 +154,7 @@ func (l *lane) run() {
 
 // fire tells the listeners of an event, after those of all events before.
 func (a *componentActor) fire(e lifecycle, ctx context.Context, reason error) {
-	listeners := a.c.cfg.Listeners.of(e)
+	listeners := slices.Concat(a.hooks.listeners(e), a.c.cfg.Listeners.of(e))
 	s, m := a.session, &listenersDone{event: e, id: a.id}
 	host, self := a.c.host, a.self
 	a.busy++
@@ -176,6 +176,19 @@ func (a *componentActor) fire(e lifecycle, ctx context.Context, reason error) {
 			})
 		})
 	}
+}
+
+// await waits for a handler that is still busy, as for a listener.
+func (a *componentActor) await(h *hooks) {
+	if h == nil {
+		return
+	}
+	a.busy++
+	host, self := a.c.host, a.self
+	a.lane.add(func() {
+		h.wait()
+		host.send(self, &listenersDone{event: numLifecycle})
+	})
 }
 
 // listenersDone goes on with what waited for the listeners.

@@ -37,6 +37,11 @@ type (
 		answer *protocol.Authenticate
 		err    error
 	}
+	// welcomeApproved is what became of the question about a WELCOME.
+	welcomeApproved struct {
+		of  *connection
+		err error
+	}
 	// sessionOverdue is the timer of joining and leaving.
 	sessionOverdue struct{ of *connection }
 )
@@ -44,12 +49,14 @@ type (
 // Messages from a session actor to its component. id is that of the openSession.
 type (
 	dialFailed struct {
-		id  uint64
-		err error
+		id    uint64
+		err   error
+		hooks *hooks // may still be busy
 	}
 	linkUp struct {
-		id  uint64
-		url string
+		id    uint64
+		url   string
+		hooks *hooks
 	}
 	sessionUp struct {
 		id      uint64
@@ -140,6 +147,8 @@ func (s *sessionActor) Receive(ctx actor.Context) {
 		s.linkLost(m.transport, m.err)
 	case *challengeAnswered:
 		s.challengeAnswered(m)
+	case *welcomeApproved:
+		s.welcomeApproved(m)
 	case *sessionOverdue:
 		s.overdue(m)
 	case *closeSession:

@@ -22,8 +22,7 @@ func (s *sessionActor) abort(err error) {
 	if s.dialing != nil {
 		d := s.dialing
 		s.dialing = nil
-		d.giveUp()
-		s.tell(&dialFailed{id: d.id, err: err})
+		s.tell(&dialFailed{id: d.id, err: err, hooks: d.giveUp()})
 	}
 	if s.conn != nil {
 		s.machine(func(m *session.Machine) { m.Lost(err) })
@@ -85,9 +84,12 @@ func (s *sessionActor) dialed(d *dialing) {
 		c.out, c.raw = out, out.framing.Kind == transport.RawSocket
 		cfg.Fits = fits(out.serializer, out.maxSend)
 	}
+	if approve := d.hooks.welcome(); approve != nil {
+		cfg.Approve = func(w *protocol.Welcome) { s.approve(c, approve, w) }
+	}
 	s.poster.flow.Store(c.flow)
 	c.m = session.New(cfg, s)
-	s.tell(&linkUp{id: c.id, url: c.url})
+	s.tell(&linkUp{id: c.id, url: c.url, hooks: d.hooks})
 	s.machine(func(m *session.Machine) { m.Start(time.Now()) })
 }
 
@@ -127,23 +129,49 @@ func (s *sessionActor) linkLost(from *actor.PID, err error) {
 
 // Challenge implements session.Effects: the answer is worked out on a goroutine.
 func (s *sessionActor) Challenge(ch *protocol.Challenge) {
+	m := &challengeAnswered{of: s.conn}
+	s.workOut(func(ctx context.Context) (err error) {
+		m.answer, err = m.of.attempt.Answer(ctx, ch)
+		return err
+	}, func(err error) any {
+		m.err = err
+		return m
+	})
+}
+
+// approve asks the handler of the session about a WELCOME.
+func (s *sessionActor) approve(c *connection, f func(context.Context, *protocol.Welcome) error, w *protocol.Welcome) {
+	s.workOut(func(ctx context.Context) error { return f(ctx, w) }, func(err error) any {
+		return &welcomeApproved{of: c, err: err}
+	})
+}
+
+// workOut runs f on a goroutine, and posts what done makes of its error. A later one ends it:
+// nobody waits for the answer to an earlier challenge.
+func (s *sessionActor) workOut(f func(context.Context) error, done func(error) any) {
 	ctx, cancel := context.WithCancel(s.c.cfg.Context)
 	c, host, self := s.conn, s.c.host, s.self
 	if c.cancel != nil {
-		c.cancel() // a second challenge: nobody waits for the answer to the first
+		c.cancel()
 	}
 	c.cancel = cancel
 	go func() {
 		defer cancel()
-		m := &challengeAnswered{of: c}
-		guard(func() (err error) {
-			m.answer, err = c.attempt.Answer(ctx, ch)
-			return err
-		}, func(err error) {
-			m.err = err
-			host.send(self, m)
-		})
+		guard(func() error { return f(ctx) }, func(err error) { host.send(self, done(err)) })
 	}()
+}
+
+func (s *sessionActor) welcomeApproved(r *welcomeApproved) {
+	if r.of != s.conn {
+		return
+	}
+	s.machine(func(m *session.Machine) {
+		if r.err != nil {
+			m.Refuse(fmt.Errorf("OnWelcome: %w", r.err))
+			return
+		}
+		m.Accept()
+	})
 }
 
 func (s *sessionActor) challengeAnswered(r *challengeAnswered) {

@@ -100,10 +100,12 @@ func (r AuthRequest) binding(t auth.BindingType) (auth.ChannelBinding, error) {
 type Attempt struct {
 	exchanges []Exchange
 	byMethod  map[string]Exchange
+	first     func(context.Context, *protocol.Challenge) (*protocol.Authenticate, error)
 
 	mu        sync.Mutex
 	answering bool
 	used      Exchange // of the last challenge
+	own       bool     // first has answered that
 }
 
 // NewAttempt offers the methods in HELLO, in this order, and starts an exchange for each. Without
@@ -133,7 +135,7 @@ func NewAttempt(ctx context.Context, hello *protocol.HelloDetails, bind auth.Bin
 // Challenges are answered one after the other: one that comes too early is refused.
 func (a *Attempt) Answer(ctx context.Context, ch *protocol.Challenge) (*protocol.Authenticate, error) {
 	x, ok := a.byMethod[ch.Method]
-	if !ok {
+	if !ok && a.first == nil {
 		return nil, fmt.Errorf("challenged for %q, which was not offered", ch.Method)
 	}
 	a.mu.Lock()
@@ -141,14 +143,31 @@ func (a *Attempt) Answer(ctx context.Context, ch *protocol.Challenge) (*protocol
 		a.mu.Unlock()
 		return nil, errors.New("challenged again before the first challenge was answered")
 	}
-	a.answering, a.used = true, x
+	a.answering, a.used, a.own = true, x, false
 	a.mu.Unlock()
+	own := false
 	defer func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.answering = false
+		a.answering, a.own = false, own
 	}()
+	if a.first != nil {
+		answer, err := a.first(ctx, ch)
+		if own = answer != nil && err == nil; own || err != nil {
+			return answer, err
+		}
+	}
+	if !ok {
+		return nil, fmt.Errorf("there is nothing to answer the challenge for %q with", ch.Method)
+	}
 	return x.Answer(ctx, ch)
+}
+
+// AnswerFirst has f asked before the methods. When it answers a challenge itself, Verify accepts the
+// WELCOME: what the router must prove then is for the caller to check. It is to be called before
+// Answer.
+func (a *Attempt) AnswerFirst(f func(ctx context.Context, ch *protocol.Challenge) (*protocol.Authenticate, error)) {
+	a.first = f
 }
 
 // Verify checks a WELCOME. What the router says about the method it used is not relied upon. A
@@ -159,6 +178,8 @@ func (a *Attempt) Verify(welcome *protocol.WelcomeDetails) error {
 	switch {
 	case a.answering:
 		return fmt.Errorf("welcomed before the challenge was answered: %w", auth.ErrUntrustedRouter)
+	case a.own:
+		return nil
 	case a.used != nil:
 		return a.used.Verify(welcome)
 	}

@@ -28,6 +28,10 @@ func (m *Machine) Start(now time.Time) {
 }
 
 func (m *Machine) receiveJoining(msg protocol.Message) {
+	if m.welcome != nil {
+		m.receiveWelcomed(msg)
+		return
+	}
 	switch msg := msg.(type) {
 	case *protocol.Welcome:
 		m.onWelcome(msg)
@@ -37,6 +41,18 @@ func (m *Machine) receiveJoining(msg protocol.Message) {
 		m.onAbort(msg)
 	default:
 		m.Violation(&protocol.ViolationError{Message: msg.Type(), Problem: "unexpected before WELCOME"})
+	}
+}
+
+// receiveWelcomed takes what comes between the WELCOME and its approval: nothing but the end.
+func (m *Machine) receiveWelcomed(msg protocol.Message) {
+	switch msg := msg.(type) {
+	case *protocol.Goodbye:
+		m.onGoodbye(msg)
+	case *protocol.Abort:
+		m.onAbort(msg)
+	default:
+		m.Violation(&protocol.ViolationError{Message: msg.Type(), Problem: "unexpected after WELCOME"})
 	}
 }
 
@@ -77,6 +93,23 @@ func (m *Machine) onWelcome(msg *protocol.Welcome) {
 			return
 		}
 	}
+	if m.cfg.Approve == nil {
+		m.join(msg)
+		return
+	}
+	welcome := *msg
+	m.welcome = &welcome
+	m.cfg.Approve(m.welcome)
+}
+
+// Accept establishes the session whose WELCOME waits for that. It is ignored if none does.
+func (m *Machine) Accept() {
+	if m.state == stateJoining && m.welcome != nil {
+		m.join(m.welcome)
+	}
+}
+
+func (m *Machine) join(msg *protocol.Welcome) {
 	m.state, m.deadline = stateJoined, time.Time{}
 	m.dealer = msg.Details.Roles.Features(protocol.Dealer)
 	m.sess = newSession(&m.cfg, msg)

@@ -52,6 +52,9 @@ type Config struct {
 	Hello protocol.Hello
 	// Verify checks a WELCOME, for methods that authenticate the router too. Nil accepts it.
 	Verify func(*protocol.WelcomeDetails) error
+	// Approve is asked about each WELCOME that Verify accepted. The answer comes back through
+	// Machine.Accept or Machine.Refuse, later. Nil approves of all.
+	Approve func(*protocol.Welcome)
 	// Errors translates between Go errors and error URIs. Nil translates nothing.
 	Errors *ErrorMap
 	// Context is the parent of the session's context. Nil means context.Background().
@@ -112,6 +115,7 @@ type Machine struct {
 	sess     *Session    // nil until joined
 	dealer   protocol.Features
 	leaving  []*leaveCommand
+	welcome  *protocol.Welcome // waits for Accept
 
 	pending       map[protocol.ID]request
 	registrations map[protocol.ID]*registration
