@@ -22,7 +22,7 @@ import (
 
 const (
 	realm        = "realm1"
-	startTimeout = 60 * time.Second
+	startTimeout = 150 * time.Second
 	pollInterval = 50 * time.Millisecond
 )
 
