@@ -139,6 +139,50 @@ func TestBehaviour46_WhoGetsAnEvent(t *testing.T) {
 	})
 }
 
+// An event that is to be retained is kept for later subscribers who ask for it, marked as such, once for each topic, for
+// those only who might have had it, and also over a reconnect; others get none.
+func TestBehaviour47_RetainedEvents(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, tr := embedded(t, cloverleaf.RouterConfig{})
+		publisher := observe(t, cloverleaf.Config{Name: "publisher"}, tr).join()
+		publish := func(topic string, n int, opts ...session.PublishOption) {
+			t.Helper()
+			_, err := publisher.Publish(t.Context(), topic, append(opts, session.Args(n), session.Acknowledge())...)
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		publish("com.state", 1, session.Retain())
+		publish("com.state", 2, session.Retain())
+		publish("com.state", 3) // passes by
+		publish("com.secret", 4, session.Retain(), session.Eligible(publisher.ID()))
+		j := new(journal)
+		subscribe := func(c *cloverleaf.Component, name, topic string, opts ...session.SubscribeOption) {
+			c.Subscribe(topic, func(ev *session.Event, n int) { j.add("%s %d %v", name, n, ev.Details.Retained) }, opts...)
+		}
+		way, cut, notice := leaky(r)
+		c := observe(t, cloverleaf.Config{}, way)
+		subscribe(c.Component, "curious", "com.state", session.GetRetained())
+		subscribe(c.Component, "uninvited", "com.secret", session.GetRetained())
+		subscribe(c.Component, "nothing there", "com.other", session.GetRetained())
+		other := observe(t, cloverleaf.Config{Name: "other"}, tr)
+		subscribe(other.Component, "indifferent", "com.state")
+		s := c.join()
+		other.join()
+		synctest.Wait()
+		require.Equal(t, []string{"curious 2 true"}, j.all())
+
+		publish("com.state", 5, session.Retain())
+		require.ElementsMatch(t, []string{"curious 2 true", "curious 5 false", "indifferent 5 false"}, j.all())
+		cut()
+		notice()
+		c.next(s)
+		synctest.Wait()
+		require.Equal(t, "curious 5 true", j.all()[3])
+		require.Len(t, j.all(), 4)
+		require.True(t, s.Details().Roles.Supports(protocol.Broker, protocol.FeatureEventRetention), "it is announced")
+	})
+}
+
 // Procedures and topics may be exact, prefixes or wildcards, and a handler of a pattern is told which URI was meant.
 func TestBehaviour48_Patterns(t *testing.T) {
 	virtual(t, func(t *testing.T) {
