@@ -159,7 +159,11 @@ func authCases() []Case {
 		c.Name, c.Frontend = "auth "+role, append([]string{role}, args...)
 		return c
 	}
+	denied := method(Auth, "client", "registered example.foo")
+	denied.Program, denied.Name = "rpc/authorize", "rpc/authorize client"
+	denied.Prints = append(denied.Prints, "com.foo.private was refused", "the prefix prefix.fail. was refused")
 	return []Case{
+		denied,
 		method(Auth, "wampcra", "joined as username, role authenticated, by wampcra"),
 		method(Auth, "salted", "joined as salted, role authenticated, by wampcra"),
 		method(Auth, "cryptosign", "joined as alice, role authenticated, by cryptosign"),

@@ -80,6 +80,8 @@ type Setup struct {
 	CA string
 	// Serializer and BackendSerializer are for the frontend and the backend; "" leaves it to them.
 	Serializer, BackendSerializer string
+	// Frontend, if it is not nil, takes the place of the frontend. The backend is running.
+	Frontend func(ctx context.Context) error
 	// Interval is the time between two steps, see package example. Default 20 ms.
 	Interval time.Duration
 }
@@ -137,17 +139,8 @@ func (r *running) all(ctx context.Context, setup Setup) error {
 	if err := r.startBackend(ctx, setup.forBackend()); err != nil {
 		return err
 	}
-	if r.Frontend != nil {
-		var err error
-		if r.frontend, err = start(ctx, r.binary, r.Program, r.Frontend, r.flags(setup)); err != nil {
-			return err
-		}
-		if err := errors.Join(r.frontend.wait(), r.frontend.await(ctx, r.Prints...)); err != nil {
-			return err
-		}
-	}
-	if r.backend == nil {
-		return nil
+	if err := r.playFrontend(ctx, setup); err != nil || r.backend == nil {
+		return err
 	}
 	if err := r.backend.await(ctx, r.BackendPrints...); err != nil {
 		return err
@@ -175,6 +168,19 @@ func (r *running) startBackend(ctx context.Context, setup Setup) (err error) {
 		}
 	}
 	return nil
+}
+
+func (r *running) playFrontend(ctx context.Context, setup Setup) (err error) {
+	switch {
+	case setup.Frontend != nil:
+		return setup.Frontend(ctx)
+	case r.Frontend == nil:
+		return nil
+	}
+	if r.frontend, err = start(ctx, r.binary, r.Program, r.Frontend, r.flags(setup)); err != nil {
+		return err
+	}
+	return errors.Join(r.frontend.wait(), r.frontend.await(ctx, r.Prints...))
 }
 
 func (q *Request) do(ctx context.Context, base string) error {

@@ -84,7 +84,7 @@ func cancel(ctx context.Context, cfg cloverleaf.Config) error {
 		defer cancel()
 		_, err := s.Call(ctx, "example.foo", session.Args("some", "args"))
 		if !errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("somehow the call was not canceled: %w", err)
+			return errors.Join(errors.New("somehow the call was not canceled"), err)
 		}
 		fmt.Println("call was canceled successfully")
 		return nil

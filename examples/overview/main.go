@@ -38,7 +38,7 @@ func backend(ctx context.Context, cfg cloverleaf.Config) error {
 
 // frontend calls the procedure, waits for one event, and is done.
 func frontend(ctx context.Context, cfg cloverleaf.Config) error {
-	events := make(chan string, 1)
+	events := make(chan string)
 	cfg.Main = func(ctx context.Context, s *session.Session) error {
 		sum, err := session.Call[int](ctx, s, "com.myapp.add2", 2, 3)
 		if err != nil {
@@ -48,23 +48,19 @@ func frontend(ctx context.Context, cfg cloverleaf.Config) error {
 		if sum != 5 {
 			return fmt.Errorf("2 + 3 is not %d", sum)
 		}
-		select {
-		case msg := <-events:
-			fmt.Println("Got event:", msg)
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		msg, err := example.Next(ctx, events)
+		if err != nil {
+			return err
 		}
+		fmt.Println("Got event:", msg)
+		return nil
 	}
 	comp, err := cloverleaf.NewComponent(cfg)
 	if err != nil {
 		return err
 	}
 	comp.Subscribe("com.myapp.hello", func(ctx context.Context, msg string) {
-		select {
-		case events <- msg:
-		case <-ctx.Done():
-		}
+		example.Put(ctx, events, msg)
 	})
 	return cloverleaf.Run(ctx, comp)
 }

@@ -19,7 +19,7 @@ func main() {
 }
 
 func run(ctx context.Context, cfg cloverleaf.Config) error {
-	topics := make(chan string, 2)
+	topics := make(chan string)
 	cfg.Main = func(ctx context.Context, s *session.Session) error {
 		for _, topic := range []string{"com.example.foo", "com.non_matching", "com.example.some.other.uri"} {
 			fmt.Println("publishing", topic)
@@ -28,15 +28,8 @@ func run(ctx context.Context, cfg cloverleaf.Config) error {
 				return err
 			}
 		}
-		for _, want := range []string{"com.example.foo", "com.example.some.other.uri"} {
-			select {
-			case topic := <-topics:
-				if topic != want {
-					return fmt.Errorf("got an event of %s, not %s", topic, want)
-				}
-			case <-ctx.Done():
-				return ctx.Err()
-			}
+		if err := expect(ctx, topics, "com.example.foo", "com.example.some.other.uri"); err != nil {
+			return err
 		}
 		_, err := s.Call(ctx, "com.example.progressive", session.OnProgress(func(res *session.Result) {
 			piece, _ := session.As[string](res, nil)
@@ -48,20 +41,36 @@ func run(ctx context.Context, cfg cloverleaf.Config) error {
 	if err != nil {
 		return err
 	}
-	comp.Subscribe("com.example.", func(_ context.Context, ev *session.Event) {
+	comp.Subscribe("com.example.", func(ctx context.Context, ev *session.Event) {
 		fmt.Println("topic", ev.Topic())
-		topics <- string(ev.Topic())
+		example.Put(ctx, topics, string(ev.Topic()))
 	}, session.Prefix())
-	comp.Register("com.example.progressive", func(ctx context.Context, inv *session.Invocation) error {
-		if !inv.Details.ReceiveProgress {
-			return session.NewError("com.example.error.progress", "you can only call me with OnProgress")
-		}
-		for _, piece := range []string{"here are", "some progressive", "results"} {
-			if err := inv.Progress(ctx, piece); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	comp.Register("com.example.progressive", progressive)
 	return cloverleaf.Run(ctx, comp)
+}
+
+func expect(ctx context.Context, topics <-chan string, wants ...string) error {
+	for _, want := range wants {
+		topic, err := example.Next(ctx, topics)
+		if err != nil {
+			return err
+		}
+		if topic != want {
+			return fmt.Errorf("got an event of %s, not %s", topic, want)
+		}
+	}
+	return nil
+}
+
+// progressive is for callers that want progressive results.
+func progressive(ctx context.Context, inv *session.Invocation) error {
+	if !inv.Details.ReceiveProgress {
+		return session.NewError("com.example.error.progress", "you can only call me with OnProgress")
+	}
+	for _, piece := range []string{"here are", "some progressive", "results"} {
+		if err := inv.Progress(ctx, piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }

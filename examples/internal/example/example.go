@@ -114,6 +114,25 @@ func Every(ctx context.Context, f func(n int) error) error {
 	}
 }
 
+// Put hands a value to Next, unless ctx ends first: handlers must not outlive their session.
+func Put[T any](ctx context.Context, ch chan<- T, v T) {
+	select {
+	case ch <- v:
+	case <-ctx.Done():
+	}
+}
+
+// Next returns the next value that a handler puts into a channel, or the error of ctx.
+func Next[T any](ctx context.Context, ch <-chan T) (T, error) {
+	select {
+	case v := <-ch:
+		return v, nil
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
 // Sleep returns after d, or with the error of ctx.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

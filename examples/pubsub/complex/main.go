@@ -13,6 +13,7 @@ import (
 
 	"github.com/cloverleaf-wamp/cloverleaf"
 	"github.com/cloverleaf-wamp/cloverleaf/examples/internal/example"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 )
 
@@ -52,19 +53,32 @@ func backend(ctx context.Context, cfg cloverleaf.Config) error {
 	return cloverleaf.Run(ctx, comp)
 }
 
-// frontend stops after some time. Keyword values are decoded into a struct, and an *session.Event
-// has the details.
+// frontend leaves when it has had some events of both topics. Keyword values are decoded into a
+// struct, and an *session.Event has the details.
 func frontend(ctx context.Context, cfg cloverleaf.Config) error {
-	cfg.Main = func(ctx context.Context, _ *session.Session) error { return example.Sleep(ctx, 5*example.Interval()) }
+	heartbeats, objects := make(chan protocol.ID), make(chan object)
+	cfg.Main = func(ctx context.Context, _ *session.Session) error {
+		for range 5 {
+			if _, err := example.Next(ctx, heartbeats); err != nil {
+				return err
+			}
+			if _, err := example.Next(ctx, objects); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	comp, err := cloverleaf.NewComponent(cfg)
 	if err != nil {
 		return err
 	}
-	comp.Subscribe("com.myapp.heartbeat", func(_ context.Context, ev *session.Event) {
+	comp.Subscribe("com.myapp.heartbeat", func(ctx context.Context, ev *session.Event) {
 		fmt.Println("heartbeat, publication", ev.Publication())
+		example.Put(ctx, heartbeats, ev.Publication())
 	})
-	comp.Subscribe("com.myapp.topic2", func(a, b int, kw session.Kw[payload]) {
+	comp.Subscribe("com.myapp.topic2", func(ctx context.Context, a, b int, kw session.Kw[payload]) {
 		fmt.Println("Got event:", a, b, kw.Value.C, kw.Value.D)
+		example.Put(ctx, objects, kw.Value.D)
 	})
 	return cloverleaf.Run(ctx, comp)
 }

@@ -45,19 +45,14 @@ func (l *listener) onEvent1(counter int) { fmt.Println("Got event on topic1:", c
 
 func (l *listener) onEvent2(ctx context.Context, msg string) {
 	fmt.Println("Got event on topic2:", msg)
-	select {
-	case l.greetings <- msg:
-	case <-ctx.Done():
-	}
+	example.Put(ctx, l.greetings, msg)
 }
 
 // wait returns after five greetings.
 func (l *listener) wait(ctx context.Context, _ *session.Session) error {
 	for range 5 {
-		select {
-		case <-l.greetings:
-		case <-ctx.Done():
-			return ctx.Err()
+		if _, err := example.Next(ctx, l.greetings); err != nil {
+			return err
 		}
 	}
 	return nil

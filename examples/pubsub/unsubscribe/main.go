@@ -68,12 +68,11 @@ func takeFive(ctx context.Context, s *session.Session) error {
 	fmt.Println("Subscribed with subscription ID", sub.ID())
 	defer close(done)
 	for range 5 {
-		select {
-		case counter := <-events:
-			fmt.Println("Got event:", counter)
-		case <-ctx.Done():
-			return ctx.Err()
+		counter, err := example.Next(ctx, events)
+		if err != nil {
+			return err
 		}
+		fmt.Println("Got event:", counter)
 	}
 	return sub.Unsubscribe(ctx)
 }

@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 
 	"github.com/cloverleaf-wamp/cloverleaf"
@@ -115,7 +116,7 @@ func client(ctx context.Context, cfg cloverleaf.Config) error {
 // refused returns nil if a request was refused as it should be.
 func refused(what string, err error) error {
 	if session.ErrorURI(err) != protocol.ErrorNotAuthorized {
-		return fmt.Errorf("%s should have been refused: %w", what, err)
+		return errors.Join(fmt.Errorf("%s should have been refused", what), err)
 	}
 	fmt.Println(what, "was refused, as expected")
 	return nil

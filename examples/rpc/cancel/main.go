@@ -50,14 +50,14 @@ func frontend(ctx context.Context, cfg cloverleaf.Config) error {
 			cancel()
 		}))
 		if !errors.Is(err, context.Canceled) {
-			return fmt.Errorf("the call was not canceled: %w", err)
+			return errors.Join(errors.New("the call was not canceled"), err)
 		}
 		fmt.Println("canceled:", err)
 
 		// A call with a timeout is canceled by the router.
 		_, err = s.Call(ctx, "com.example.wait", session.Timeout(100*time.Millisecond))
 		if session.ErrorURI(err) != protocol.ErrorTimeout {
-			return fmt.Errorf("the call did not time out: %w", err)
+			return errors.Join(errors.New("the call did not time out"), err)
 		}
 		fmt.Println("timed out:", err)
 		return nil

@@ -101,7 +101,7 @@ func frontend(ctx context.Context, cfg cloverleaf.Config) error {
 		_, err := s.Call(ctx, "com.myapp.compare", session.Args(3, 17))
 		tooSmall, ok := errors.AsType[*tooSmallError](err)
 		if !ok {
-			return fmt.Errorf("compare: not the error that was expected: %w", err)
+			return errors.Join(errors.New("compare: not the error that was expected"), err)
 		}
 		fmt.Println("Compare Error:", tooSmall)
 		fmt.Println("Exiting; we received only errors we expected.")
@@ -124,7 +124,7 @@ func checkNames(ctx context.Context, s *session.Session) error {
 		_, err := s.Call(ctx, "com.myapp.checkname", session.Args(name))
 		wampError, ok := errors.AsType[*session.Error](err)
 		if !ok || wampError.URI != want {
-			return fmt.Errorf("check %q: want %s: %w", name, want, err)
+			return errors.Join(fmt.Errorf("check %q: want %s", name, want), err)
 		}
 		fmt.Println("Error:", name, wampError.URI, wampError.Args, wampError.KwArgs)
 	}

@@ -44,7 +44,7 @@ func square(ctx context.Context, inv *session.Invocation, x int) (int, error) {
 }
 
 func frontend(ctx context.Context, cfg cloverleaf.Config) error {
-	published := make(chan int, 2)
+	published := make(chan int)
 	cfg.Main = func(ctx context.Context, s *session.Session) error {
 		for _, x := range []int{2, 0, -2} {
 			// The caller is told to the callee if it says so, or if the router is configured to.
@@ -54,23 +54,19 @@ func frontend(ctx context.Context, cfg cloverleaf.Config) error {
 			}
 			fmt.Printf("Squared %d = %d\n", x, result)
 		}
-		select {
-		case x := <-published:
-			if x != -2 {
-				return fmt.Errorf("got the event of %d, which was to be excluded", x)
-			}
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
+		x, err := example.Next(ctx, published)
+		if err == nil && x != -2 {
+			err = fmt.Errorf("got the event of %d, which was to be excluded", x)
 		}
+		return err
 	}
 	comp, err := cloverleaf.NewComponent(cfg)
 	if err != nil {
 		return err
 	}
-	comp.Subscribe("com.myapp.square_on_nonpositive", func(x int) {
+	comp.Subscribe("com.myapp.square_on_nonpositive", func(ctx context.Context, x int) {
 		fmt.Println("Someone requested to square non-positive:", x)
-		published <- x
+		example.Put(ctx, published, x)
 	})
 	return cloverleaf.Run(ctx, comp)
 }
