@@ -71,6 +71,7 @@ func guideCases() []Case {
 		serving("guide/join", "session ready: session "),
 		needing(Realms, alone("guide/components", "add2 called in crossbardemo", "called in realm1 with result 5")),
 		webapp, apart,
+		alone("guide/session", "session created for", "transport connected", "session joined", "the limit is 7", "session left: left", "transport disconnected"),
 		needing(Auth, alone("guide/longer", "joined session ", "Calling 'example.foo'",
 			"foo called: [42] map[something:nothing]", "returning in 5", "returning in 1", "returning '42'", "Result: 42")),
 		pair("guide/rpc", "session ready", "call result: 5").as("register", "procedure registered", "call"),
@@ -88,6 +89,8 @@ func pubSubCases() []Case {
 		publisher("pubsub/complex", "heartbeat, publication", " 23 Hello {"),
 		publisher("pubsub/methods", "Got event on topic1: ", "Got event on topic2: Hello world."),
 		options,
+		needing(History, pair("pubsub/retained", "retained: some data, topic was com.example.no_history_here",
+			"retained: some data, topic was com.example.history", "history: ")),
 		needing(TLS, publisher("pubsub/tls", "Got event: ", "Got event: ", "Got event: ", "Got event: ", "Got event: ")),
 		publisher("pubsub/unsubscribe", "Subscribed with", "Got event: ", "Unsubscribed", "Subscribed with", "Got event: "),
 	}

@@ -57,6 +57,8 @@ const (
 	Auth Router = "auth"
 	// Tickets has a user joe with the ticket s3cr3t.
 	Tickets Router = "tickets"
+	// History keeps a history of com.example.history.
+	History Router = "history"
 	// TLS is a router whose certificate is in the file Setup.CA.
 	TLS Router = "tls"
 	// Unix has a unix socket for Setup.BackendURL.

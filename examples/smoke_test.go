@@ -51,6 +51,7 @@ var setups = map[examples.Router]func(t *testing.T, binary string, transport int
 	examples.Realms:  plain,
 	examples.Nowhere: nowhere,
 	examples.Tickets: tickets,
+	examples.History: history,
 	examples.Unix:    unix,
 	examples.Auth: func(t *testing.T, binary string, _ int) examples.Setup {
 		return examples.Setup{URL: startDemo(t, binary, "").plain + "/auth_ws"}
@@ -74,6 +75,13 @@ func tickets(t *testing.T, _ string, transport int) examples.Setup {
 	r := newRouter(t, cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{
 		Name:           "crossbardemo",
 		Authenticators: []router.Authenticator{router.Tickets{"joe": {Ticket: "s3cr3t", Role: "user"}}},
+	}}})
+	return examples.Setup{URL: listen(t, r, "127.0.0.1:0")[transport]}
+}
+
+func history(t *testing.T, _ string, transport int) examples.Setup {
+	r := newRouter(t, cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{
+		Name: "crossbardemo", History: []router.HistoryConfig{{Topic: "com.example.history"}},
 	}}})
 	return examples.Setup{URL: listen(t, r, "127.0.0.1:0")[transport]}
 }
