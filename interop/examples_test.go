@@ -152,9 +152,10 @@ func (e example) test(t *testing.T, flavour, transport string) {
 	matches := frontend.expect(t, want...)
 	requireInOrder(t, matches)
 	backend.expect(t, e.backend...)
-	if !e.endless && !(e.endlessTwisted && flavour == "twisted") {
-		frontend.ends(t)
+	if e.endless || e.endlessTwisted && flavour == "twisted" {
+		return
 	}
+	frontend.ends(t)
 }
 
 // requireInOrder requires that the numbers of events go up by one, but where the example has
@@ -278,6 +279,21 @@ func TestAutobahnAuthExamples(t *testing.T) {
 		frontend.expect(t, `Called 'example.foo': .*`, "call was canceled successfully", "done")
 		backend.expect(t, `foo\(\('some', 'args'\), .*`)
 	})
+}
+
+// TestAutobahnRetainedExample runs the one of Autobahn's examples about retained events and history.
+func TestAutobahnRetainedExample(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	where := "AUTOBAHN_DEMO_ROUTER=" + d.auth
+	backend := d.run(t, "examples/twisted/wamp/pubsub/retained/backend.py", where)
+	backend.expect(t, `published: Publication\(.*`, `published: Publication\(.*`)
+	frontend := d.run(t, "examples/twisted/wamp/pubsub/retained/frontend.py", where)
+	const data, history = `some data, topic was 'com\.example\.no_history_here'`, `some data, topic was 'com\.example\.history'`
+	frontend.expect(t,
+		`got_event\(\): args=\("`+data+`",\), kwargs={}`, `got_event\(\): args=\("`+history+`",\), kwargs={}`,
+		`wamp\.subscription\.get_events \d+: 1`, `\S+ com\.example\.history args=\["`+history+`"\] kwargs=.*`,
+	)
 }
 
 // TestAutobahnMetaExample listens to the realm while one of Autobahn's examples does what there is to hear.

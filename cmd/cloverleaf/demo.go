@@ -88,7 +88,10 @@ func demoConfig(cfg *cloverleaf.RouterConfig) error {
 	}
 	cfg.Transport.Options = demoOptions()
 	cfg.Realms = []cloverleaf.RealmConfig{
-		{Name: demoRealm, Paths: map[string][]router.Authenticator{demoAuthPath: methods}, Authorization: demoAccess()},
+		{
+			Name: demoRealm, Paths: map[string][]router.Authenticator{demoAuthPath: methods}, Authorization: demoAccess(),
+			History: []router.HistoryConfig{{Topic: "com.example.history", Limit: 100}},
+		},
 		{Name: "realm1"},
 	}
 	return nil
@@ -116,7 +119,7 @@ type demo struct {
 
 // startDemo starts the demonstration and says what there is. It returns the component that decides
 // for the router and has to be stopped before it, nil if there is none.
-func startDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen list, stdout io.Writer, logger *slog.Logger) (*cloverleaf.Component, error) {
+func startDemo(ctx context.Context, r *cloverleaf.Router, flags routerFlags, logger *slog.Logger, stdout io.Writer) (*cloverleaf.Component, error) {
 	approver, err := newDemoApprover(r, logger)
 	if err != nil {
 		return nil, err
@@ -127,7 +130,7 @@ func startDemo(ctx context.Context, r *cloverleaf.Router, f demoFlags, listen li
 	if _, err := approver.Ready(ctx); err != nil {
 		return approver, fmt.Errorf("demo: %w", err)
 	}
-	return approver, serveDemo(ctx, r, f, listen, stdout)
+	return approver, serveDemo(ctx, r, flags.demo, flags.listen, stdout)
 }
 
 // serveDemo opens the listeners and serves them.

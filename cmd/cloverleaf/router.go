@@ -118,7 +118,7 @@ func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) err
 	go tendMemory(ctx, time.Second)
 	var approver *cloverleaf.Component
 	if flags.demo.on {
-		approver, err = startDemo(ctx, r, flags.demo, flags.listen, stdout, cfg.Logger)
+		approver, err = startDemo(ctx, r, flags, cfg.Logger, stdout)
 	} else {
 		err = listen(ctx, r, flags.listen, stdout)
 	}
