@@ -189,8 +189,8 @@ func (impostor) Begin(req router.AuthRequest) (router.Exchange, error) {
 		Challenge: &protocol.Challenge{Method: auth.MethodSCRAM, Extra: protocol.Dict{
 			"nonce": nonce + "bm9uY2U=", "salt": "MDEyMzQ1Njc4OWFiY2RlZg==", "kdf": "pbkdf2", "iterations": 4096, "memory": nil,
 		}},
-		Verify: func(*protocol.Authenticate) (router.Principal, error) {
-			return router.Principal{AuthID: req.Details.AuthID, Extra: protocol.Dict{"verifier": "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="}}, nil
+		Verify: func(*protocol.Authenticate) (router.Exchange, error) {
+			return router.Exchange{Principal: router.Principal{AuthID: req.Details.AuthID, AuthRole: "user", Extra: protocol.Dict{"verifier": "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="}}}, nil
 		},
 	}, nil
 }
@@ -201,7 +201,10 @@ type confused struct{}
 func (confused) Method() string { return auth.MethodTicket }
 
 func (confused) Begin(router.AuthRequest) (router.Exchange, error) {
-	return router.Exchange{Challenge: &protocol.Challenge{Method: auth.MethodCRA, Extra: protocol.Dict{"challenge": "{}"}}}, nil
+	return router.Exchange{
+		Challenge: &protocol.Challenge{Method: auth.MethodCRA, Extra: protocol.Dict{"challenge": "{}"}},
+		Verify:    func(*protocol.Authenticate) (router.Exchange, error) { return router.Exchange{}, auth.ErrDenied },
+	}, nil
 }
 
 // authClient is a component that joins once.

@@ -104,7 +104,7 @@ type Config struct {
 	// RetryPermanent goes on trying after permanent failures such as no_such_realm.
 	RetryPermanent bool
 	// JoinTimeout bounds the time from the open transport to the established session. Default
-	// 10 s; negative is no limit.
+	// 30 s; negative is no limit.
 	JoinTimeout time.Duration
 	// LeaveTimeout bounds the wait for the router's answer to GOODBYE. Default 2 s; negative is no
 	// limit.

@@ -30,7 +30,7 @@ const (
 
 // Defaults of a ComponentConfig.
 const (
-	DefaultJoinTimeout  = 10 * time.Second
+	DefaultJoinTimeout  = 30 * time.Second // deriving keys for SCRAM takes some of it
 	DefaultLeaveTimeout = 2 * time.Second
 
 	defaultInbound = 256 << 10
@@ -66,7 +66,7 @@ type ComponentConfig struct {
 	Restarts supervisor.Intensity
 	// OnRefused says what becomes of a refused declaration.
 	OnRefused RefusedPolicy
-	// JoinTimeout bounds the time from the open transport to WELCOME. Default 10 s; negative is
+	// JoinTimeout bounds the time from the open transport to WELCOME. Default 30 s; negative is
 	// no limit.
 	JoinTimeout time.Duration
 	// LeaveTimeout bounds the wait for the answer to GOODBYE. Default 2 s; negative is no limit.

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -59,6 +60,7 @@ type routerSession struct {
 	transport *actor.PID
 
 	handshake  *router.Handshake
+	stopWork   context.CancelFunc // of what the handshake waits for; nil if it doesn't
 	session    *router.Session
 	realm      *realmRef
 	peer       *router.Peer
@@ -115,6 +117,8 @@ func (s *routerSession) Receive(ctx actor.Context) {
 		s.kick(m)
 	case *overdue:
 		s.overdue(m)
+	case *decided:
+		s.decided(m)
 	case *retire:
 		ctx.Stop(s.self)
 	case *actor.Stopping:
@@ -195,20 +199,6 @@ func (s *routerSession) stop() {
 	}
 }
 
-// newHandshake waits for a HELLO, but not for ever.
-func (s *routerSession) newHandshake() {
-	serializer, path := protocol.MessagePack, ""
-	if s.conn != nil {
-		serializer, path = s.conn.Serializer(), s.conn.Details().Path
-	}
-	s.handshake = &router.Handshake{
-		Admit: func(realm protocol.URI) (router.Admission, bool) { return s.router.admit(realm, path) },
-		NewID: s.router.reserveID, Serializer: serializer, Bind: routerBinder(s.conn), Now: time.Now,
-		As: s.as, Internal: s.internal,
-	}
-	s.startDeadline(s.router.cfg.Options.HandshakeTimeout)
-}
-
 func (s *routerSession) startDeadline(d time.Duration) {
 	s.stopDeadline()
 	host, self, m := s.router.host, s.self, &overdue{generation: s.generation}
@@ -281,28 +271,6 @@ func (s *routerSession) handle(b *inbound) {
 	b.free()
 }
 
-func (s *routerSession) receiveHandshake(m protocol.Message) {
-	if hello, ok := m.(*protocol.Hello); ok {
-		announcePings(s.router.host, s.transport, hello.Details.Agent)
-	}
-	peer, verdict := s.handshake.Receive(m, s.Send)
-	if s.unsendable != nil {
-		s.Send(abort(protocol.ErrorPayloadSizeExceeded, "the peer's limit is too low for this router's messages"))
-		s.close(closeNormal)
-		return
-	}
-	if verdict != router.Continue {
-		s.close(closeNormal)
-		return
-	}
-	if peer == nil {
-		return
-	}
-	s.stopDeadline()
-	s.handshake = nil // its id is the session's now
-	s.join(peer)
-}
-
 // join begins a session.
 func (s *routerSession) join(peer *router.Peer) {
 	s.realm = s.router.realm(peer.Realm)
@@ -331,7 +299,7 @@ func (s *routerSession) countJoined(n int64) {
 // settle ends the session if the verdict says so.
 func (s *routerSession) settle(v router.Verdict) {
 	switch v {
-	case router.Continue:
+	case router.Continue, router.Waiting: // sessions do not wait
 	case router.Ended:
 		s.end()
 		if s.pipe != nil || s.router.closing.Load() {
@@ -436,19 +404,6 @@ func (s *routerSession) close(code int) {
 	s.endHandshake()
 	s.release() // the peer's end is still to be read
 	s.out.close(code, "")
-}
-
-// endHandshake gives back what a handshake without success has reserved.
-func (s *routerSession) endHandshake() {
-	s.stopDeadline()
-	if s.handshake == nil {
-		return
-	}
-	id := s.handshake.Reserved()
-	s.handshake = nil
-	if id != 0 {
-		s.router.releaseID(id)
-	}
 }
 
 // end takes the session out of the router: its calls are canceled both ways, then its

@@ -56,14 +56,19 @@ func (t Tickets) Begin(req AuthRequest) (Exchange, error) {
 	authid := req.Details.AuthID
 	return Exchange{
 		Challenge: &protocol.Challenge{Method: auth.MethodTicket},
-		Verify: func(m *protocol.Authenticate) (Principal, error) {
+		Verify: func(m *protocol.Authenticate) (Exchange, error) {
 			p, known := t[authid]
 			if !auth.TicketMatches(auth.NewSecret(p.Ticket), m.Signature) || !known {
-				return Principal{}, denied("unknown authid or wrong ticket")
+				return Exchange{}, denied("unknown authid or wrong ticket")
 			}
-			return principal(authid, p.Role, nil), nil
+			return Exchange{Principal: principal(authid, p.Role, nil)}, nil
 		},
 	}, nil
+}
+
+func (t Tickets) knows(d *protocol.HelloDetails) bool {
+	_, known := t[d.AuthID]
+	return known
 }
 
 func denied(message string) error {

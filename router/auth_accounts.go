@@ -34,9 +34,7 @@ func newAccounts[U any](users map[string]U, mockKey auth.Secret, check func(auth
 		}
 	}
 	if mockKey.Empty() {
-		key := make([]byte, sha256.Size)
-		_, _ = rand.Read(key) // never fails
-		a.mockKey = auth.NewSecret(string(key))
+		a.mockKey = randomSecret()
 	}
 	return a, errors.Join(errs...)
 }
@@ -52,4 +50,10 @@ func (a *accounts[U]) model(authid string) (U, bool) {
 	h.Write([]byte("model\x00" + authid)) // never fails
 	n := binary.BigEndian.Uint64(h.Sum(nil)) % uint64(len(a.authids))
 	return a.users[a.authids[n]], true
+}
+
+func randomSecret() auth.Secret {
+	key := make([]byte, sha256.Size)
+	_, _ = rand.Read(key) // never fails
+	return auth.NewSecret(string(key))
 }

@@ -56,16 +56,28 @@ func (*CRAUsers) Method() string { return auth.MethodCRA }
 
 // Begin sends a challenge.
 func (c *CRAUsers) Begin(req AuthRequest) (Exchange, error) {
-	now, err := req.start()
-	if err != nil {
-		return Exchange{}, err
-	}
 	authid := req.Details.AuthID
 	model, _ := c.accounts.model(authid)
 	cfg := c.config(req, model).Fake(c.accounts.mockKey) // also for nothing, so that it takes the same time
 	user, known := c.accounts.users[authid]
-	if known {
-		cfg = c.config(req, user)
+	if !known {
+		return req.craExchange(cfg, nil)
+	}
+	p := principal(authid, user.Role, user.Extra)
+	return req.craExchange(c.config(req, user), &p)
+}
+
+func (c *CRAUsers) knows(d *protocol.HelloDetails) bool {
+	_, known := c.accounts.users[d.AuthID]
+	return known
+}
+
+// craExchange challenges the client. Without a principal, whose account does not exist then, no
+// answer is right: not with the key of a mock account either.
+func (r AuthRequest) craExchange(cfg auth.CRAConfig, p *Principal) (Exchange, error) {
+	now, err := r.start()
+	if err != nil {
+		return Exchange{}, err
 	}
 	server, err := auth.NewCRAServer(rand.Reader, now, cfg)
 	if err != nil {
@@ -73,15 +85,15 @@ func (c *CRAUsers) Begin(req AuthRequest) (Exchange, error) {
 	}
 	return Exchange{
 		Challenge: server.Challenge(),
-		Verify: func(m *protocol.Authenticate) (Principal, error) {
-			err := server.Verify(req.Now(), m)
-			if err == nil && !known { // not with the key of a mock account
+		Verify: func(m *protocol.Authenticate) (Exchange, error) {
+			err := server.Verify(r.Now(), m)
+			if err == nil && p == nil {
 				err = auth.ErrDenied
 			}
 			if err != nil {
-				return Principal{}, refusal(err)
+				return Exchange{}, refusal(err)
 			}
-			return principal(authid, user.Role, user.Extra), nil
+			return Exchange{Principal: *p}, nil
 		},
 	}, nil
 }

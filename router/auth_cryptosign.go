@@ -57,23 +57,37 @@ func (*CryptosignUsers) Method() string { return auth.MethodCryptosign }
 
 // Begin sends a challenge, to unknown keys as well.
 func (c *CryptosignUsers) Begin(req AuthRequest) (Exchange, error) {
-	now, err := req.start()
+	return req.cryptosignExchange(auth.CryptosignServerConfig{
+		Key: c.cfg.Key, Bind: req.Bind, RequireBinding: c.cfg.RequireBinding, Timeout: c.cfg.Timeout,
+	}, c.principal)
+}
+
+func (c *CryptosignUsers) knows(d *protocol.HelloDetails) bool {
+	text, _ := d.AuthExtra["pubkey"].(string)
+	key, err := auth.ParsePublicKey(text)
+	_, known := c.cfg.Users[key]
+	return err == nil && known
+}
+
+// cryptosignExchange challenges the client. who returns the principal that has the key and may join
+// under the authid that the client asks for.
+func (r AuthRequest) cryptosignExchange(cfg auth.CryptosignServerConfig, who func(key auth.PublicKey, wanted string) (Principal, error)) (Exchange, error) {
+	now, err := r.start()
 	if err != nil {
 		return Exchange{}, err
 	}
-	server, err := auth.NewCryptosignServer(rand.Reader, now, req.Details, auth.CryptosignServerConfig{
-		Key: c.cfg.Key, Bind: req.Bind, RequireBinding: c.cfg.RequireBinding, Timeout: c.cfg.Timeout,
-	})
+	server, err := auth.NewCryptosignServer(rand.Reader, now, r.Details, cfg)
 	if err != nil {
 		return Exchange{}, refusal(err)
 	}
 	return Exchange{
 		Challenge: server.Challenge(),
-		Verify: func(m *protocol.Authenticate) (Principal, error) {
-			if err := server.Verify(req.Now(), m); err != nil {
-				return Principal{}, refusal(err)
+		Verify: func(m *protocol.Authenticate) (Exchange, error) {
+			if err := server.Verify(r.Now(), m); err != nil {
+				return Exchange{}, refusal(err)
 			}
-			return c.principal(server.ClientKey(), req.Details.AuthID)
+			p, err := who(server.ClientKey(), r.Details.AuthID)
+			return Exchange{Principal: p}, err
 		},
 	}, nil
 }

@@ -22,6 +22,8 @@ type attempt struct {
 	// clientID and routerID say which TLS connection each side believes to be on; "" is none.
 	clientID, routerID string
 	noClock            bool
+	call               router.CallFunc // of the router
+	transport          func() router.TransportInfo
 	// late is how long the client takes to answer.
 	late time.Duration
 	// toClient and toRouter may change what is sent.
@@ -33,6 +35,8 @@ type outcome struct {
 	peer  *router.Peer
 	abort *protocol.Abort
 	err   error // why the client gave up
+	// detail is why the router refused the client, for its log.
+	detail error
 	// sent are the messages of both sides, as they came.
 	sent []protocol.Message
 }
@@ -53,7 +57,7 @@ func (a attempt) run(t *testing.T) (o outcome) {
 	now := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
 	h := &router.Handshake{
 		Admit: func(protocol.URI) (router.Admission, bool) { return router.Admission{Authenticators: a.router}, true },
-		NewID: func() protocol.ID { return 4711 }, Serializer: protocol.JSON, Bind: binder(a.routerID),
+		NewID: func() protocol.ID { return 4711 }, Serializer: protocol.JSON, Bind: binder(a.routerID), Call: a.call, Transport: a.transport,
 	}
 	if !a.noClock {
 		h.Now = func() time.Time { return now }
@@ -72,10 +76,16 @@ func (a attempt) run(t *testing.T) (o outcome) {
 		}
 		o.sent = append(o.sent, next)
 		var reply protocol.Message
-		peer, _ := h.Receive(next, func(m protocol.Message) {
+		send := func(m protocol.Message) {
 			require.Nil(t, reply, "one answer for each message")
 			reply = m
-		})
+		}
+		peer, verdict := h.Receive(next, send)
+		for verdict == router.Waiting {
+			x, err := h.Work()(t.Context())
+			peer, verdict = h.Resume(x, err, send)
+		}
+		o.detail = h.Err()
 		if a.toClient != nil {
 			a.toClient(reply)
 		}

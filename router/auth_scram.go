@@ -69,33 +69,47 @@ func (s *SCRAMUsers) Method() string { return s.cfg.Dialect.Method() }
 
 // Begin sends a challenge.
 func (s *SCRAMUsers) Begin(req AuthRequest) (Exchange, error) {
-	now, err := req.start()
+	authid := req.Details.AuthID
+	cfg := auth.SCRAMServerConfig{Bind: req.Bind, RequireBinding: s.cfg.RequireBinding, Timeout: s.cfg.Timeout}
+	cfg.Credential = s.mock(authid) // also for nothing, so that it takes the same time
+	user, known := s.accounts.users[authid]
+	if !known {
+		return req.scramExchange(cfg, nil)
+	}
+	cfg.Credential = user.Credential
+	p := principal(authid, user.Role, user.Extra)
+	return req.scramExchange(cfg, &p)
+}
+
+func (s *SCRAMUsers) knows(d *protocol.HelloDetails) bool {
+	_, known := s.accounts.users[d.AuthID]
+	return known
+}
+
+// scramExchange challenges the client. Without a principal, whose account does not exist then, no
+// answer is right: not with the keys of a mock account either.
+func (r AuthRequest) scramExchange(cfg auth.SCRAMServerConfig, p *Principal) (Exchange, error) {
+	now, err := r.start()
 	if err != nil {
 		return Exchange{}, err
 	}
-	authid := req.Details.AuthID
-	credential := s.mock(authid) // also for nothing, so that it takes the same time
-	user, known := s.accounts.users[authid]
-	if known {
-		credential = user.Credential
-	}
-	server, err := auth.NewSCRAMServer(rand.Reader, now, req.Details, auth.SCRAMServerConfig{
-		Credential: credential, Bind: req.Bind, RequireBinding: s.cfg.RequireBinding, Timeout: s.cfg.Timeout,
-	})
+	server, err := auth.NewSCRAMServer(rand.Reader, now, r.Details, cfg)
 	if err != nil {
 		return Exchange{}, refusal(err)
 	}
 	return Exchange{
 		Challenge: server.Challenge(),
-		Verify: func(m *protocol.Authenticate) (Principal, error) {
-			proof, err := server.Verify(req.Now(), m)
-			if err == nil && !known { // not with the keys of a mock account
+		Verify: func(m *protocol.Authenticate) (Exchange, error) {
+			proof, err := server.Verify(r.Now(), m)
+			if err == nil && p == nil {
 				err = auth.ErrDenied
 			}
 			if err != nil {
-				return Principal{}, refusal(err)
+				return Exchange{}, refusal(err)
 			}
-			return principal(authid, user.Role, merged(user.Extra, proof)), nil
+			who := *p
+			who.Extra = merged(who.Extra, proof)
+			return Exchange{Principal: who}, nil
 		},
 	}, nil
 }
@@ -104,11 +118,16 @@ func (s *SCRAMUsers) Begin(req AuthRequest) (Exchange, error) {
 func (s *SCRAMUsers) mock(authid string) auth.SCRAMCredential {
 	model, ok := s.accounts.model(authid)
 	if !ok {
-		model.Credential = auth.SCRAMCredential{Dialect: s.cfg.Dialect, Params: auth.SCRAMParams{
-			KDF: auth.Argon2id13, Salt: make([]byte, 16), Iterations: 3, Memory: 64 << 10, // those of RFC 9106
-		}}
+		model.Credential = scramModel(s.cfg.Dialect)
 	}
 	return model.Credential.Fake(s.accounts.mockKey, authid)
+}
+
+// scramModel is what mock accounts resemble if there is no other.
+func scramModel(d auth.SCRAMDialect) auth.SCRAMCredential {
+	return auth.SCRAMCredential{Dialect: d, Params: auth.SCRAMParams{
+		KDF: auth.Argon2id13, Salt: make([]byte, 16), Iterations: 3, Memory: 64 << 10, // those of RFC 9106
+	}}
 }
 
 // merged returns both; what is in more counts.

@@ -33,6 +33,13 @@
 // go that were not published to for the longest time. A [HistoryConfig] adds a standing
 // subscription whose last events are kept. All of it is in memory.
 //
+// # Authentication
+//
+// A [Handshake] lets one [Authenticator] decide about a client: static principals ([Tickets],
+// [CRAUsers], [SCRAMUsers], [CryptosignUsers]), a function of the program ([TicketFunc]) or a WAMP
+// procedure ([DynamicAuthenticator]). What blocks is an [Exchange] with Later, which package actors
+// runs on a goroutine that ends with the connection. Whatever fails refuses the client.
+//
 // # Concurrency
 //
 // Realm, Session and Handshake are not safe for concurrent use: each belongs to one

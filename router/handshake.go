@@ -1,74 +1,14 @@
 package router
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
 )
-
-// Principal is who an authenticated client is.
-type Principal struct {
-	AuthID   string
-	AuthRole string
-	Provider string        // authprovider: who vouches for it, such as "static"
-	Extra    protocol.Dict // authextra of WELCOME
-}
-
-// localMethod is the authmethod, and the authprovider, of sessions in the router's own process that
-// the program vouches for.
-const localMethod = "local"
-
-// local returns the principal with defaults.
-func (p Principal) local() Principal {
-	if p.AuthRole == "" {
-		p.AuthRole = defaultRole
-	}
-	if p.Provider == "" {
-		p.Provider = localMethod
-	}
-	return p
-}
-
-// Authenticator checks clients by one authentication method. Begin and Verify are
-// called from the actor of the connection and must not block.
-type Authenticator interface {
-	// Method returns the name of the method, such as "ticket".
-	Method() string
-	// Begin starts the exchange for a HELLO. Errors of type *RefusalError tell the client
-	// why; any other becomes ErrorAuthenticationFailed without a word more.
-	Begin(AuthRequest) (Exchange, error)
-}
-
-// AuthRequest is what an Authenticator decides about.
-type AuthRequest struct {
-	Realm   protocol.URI
-	Session protocol.ID // the id the session will have
-	Details *protocol.HelloDetails
-	// Bind returns the bindings of the connection. Nil: it has none.
-	Bind auth.Binder
-	// Now is the clock, as long as the exchange lasts. Nil: there is none.
-	Now func() time.Time
-}
-
-// Exchange is one run of an authentication method.
-type Exchange struct {
-	// Challenge is sent to the client; nil accepts it at once as Principal.
-	Challenge *protocol.Challenge
-	Principal Principal
-	// Verify checks the client's answer to the challenge.
-	Verify func(*protocol.Authenticate) (Principal, error)
-}
-
-// RefusalError is an error that tells a client why it may not join.
-type RefusalError struct {
-	Reason  protocol.URI
-	Message string
-}
-
-// Error returns reason and message.
-func (r *RefusalError) Error() string { return "router: " + string(r.Reason) + ": " + r.Message }
 
 // Admission are the rules of joining one realm.
 type Admission struct {
@@ -77,7 +17,10 @@ type Admission struct {
 	// Agent is announced in WELCOME.
 	Agent string
 	// Authenticators are the accepted methods. The first method that the client offers
-	// and that is here is used. None means that only anonymous clients may join.
+	// and that is here is used. If several have that method, it is the first that knows
+	// the client: of ticket, WAMP-CRA and SCRAM by the authid, of cryptosign by the public
+	// key. Whom none of them knows is for the last. None means that only anonymous clients
+	// may join.
 	Authenticators []Authenticator
 	// Access says which roles may join; nil admits every one.
 	Access *Access
@@ -103,27 +46,39 @@ type Handshake struct {
 	// Internal becomes that of the peer.
 	Internal bool
 
-	hello    *protocol.Hello
-	rules    Admission
-	session  protocol.ID
-	method   string
-	exchange Exchange
+	// Transport describes the connection to authenticators; it may be called by any
+	// goroutine. Nil: there is nothing to say.
+	Transport func() TransportInfo
+	// Call calls procedures of the router, for authenticators that are such. Nil: they
+	// refuse everybody.
+	Call CallFunc
+
+	hello   *protocol.Hello
+	rules   Admission
+	session protocol.ID
+	method  string
+	verify  func(*protocol.Authenticate) (Exchange, error) // of the challenge that was sent
+	work    func(context.Context) (Exchange, error)        // that the handshake waits for
+	err     error                                          // why the client was refused
 }
 
 // Receive handles a message. It returns the peer once the session is established,
-// right after WELCOME was sent; Dropped once it is refused, right after ABORT.
+// right after WELCOME was sent; Dropped once it is refused, right after ABORT; and Waiting
+// if the handshake goes on with Resume, after Work.
 func (h *Handshake) Receive(m protocol.Message, send func(protocol.Message)) (*Peer, Verdict) {
+	var x Exchange
 	var err error
 	switch m := m.(type) {
 	case *protocol.Hello:
 		if h.hello == nil {
-			err = h.receiveHello(m, send)
+			x, err = h.receiveHello(m)
 			break
 		}
 		err = violation(m, "a second HELLO before the session is established")
 	case *protocol.Authenticate:
-		if h.exchange.Verify != nil {
-			err = h.verify(m)
+		if verify := h.verify; verify != nil {
+			h.verify = nil
+			x, err = verify(m)
 			break
 		}
 		err = violation(m, "no challenge was sent")
@@ -132,19 +87,46 @@ func (h *Handshake) Receive(m protocol.Message, send func(protocol.Message)) (*P
 	default:
 		err = violation(m, "not allowed before the session is established")
 	}
-	if err != nil {
-		send(abortFor(err))
-		return nil, Dropped
-	}
-	if h.exchange.Challenge != nil {
+	return h.step(x, err, send)
+}
+
+// Work returns what the handshake waits for after the verdict Waiting. It blocks, until its
+// context ends at the latest, and its outcome is for Resume. Only an ABORT of the client, and
+// the end of the connection, may come before that: Receive takes anything else for a violation.
+func (h *Handshake) Work() func(context.Context) (Exchange, error) { return h.work }
+
+// Resume goes on with the outcome of Work. Its results are those of Receive.
+func (h *Handshake) Resume(x Exchange, err error, send func(protocol.Message)) (*Peer, Verdict) {
+	h.work = nil
+	return h.step(x, err, send)
+}
+
+// step does what an authenticator has decided.
+func (h *Handshake) step(x Exchange, err error, send func(protocol.Message)) (*Peer, Verdict) {
+	switch {
+	case err != nil:
+	case x.Later != nil:
+		h.work = x.Later
+		return nil, Waiting
+	case x.Challenge == nil:
+		var peer *Peer
+		if peer, err = h.welcome(x.Principal, send); err == nil {
+			return peer, Continue
+		}
+	case x.Verify == nil:
+		err = fmt.Errorf("router: the authenticator for %s cannot verify its challenge", h.method)
+	default:
+		h.verify = x.Verify
+		send(x.Challenge)
 		return nil, Continue
 	}
-	if role := h.exchange.Principal.AuthRole; !h.Internal && !h.rules.Access.Admits(role) {
-		send(abortFor(&RefusalError{Reason: protocol.ErrorNoSuchRole, Message: "the realm has no such role"}))
-		return nil, Dropped
-	}
-	return h.welcome(send), Continue
+	h.err = err
+	send(abortFor(err))
+	return nil, Dropped
 }
+
+// Err returns why the client was refused, in more words than it was told; nil if it was not.
+func (h *Handshake) Err() error { return h.err }
 
 // Reserved returns the id that was reserved for a session not established yet, or 0.
 func (h *Handshake) Reserved() protocol.ID { return h.session }
@@ -153,25 +135,27 @@ func violation(m protocol.Message, problem string) error {
 	return &protocol.ViolationError{Message: m.Type(), Problem: problem}
 }
 
-func (h *Handshake) receiveHello(m *protocol.Hello, send func(protocol.Message)) error {
+func (h *Handshake) receiveHello(m *protocol.Hello) (Exchange, error) {
 	if !m.Realm.Valid() {
-		return &RefusalError{Reason: protocol.ErrorInvalidURI, Message: "the realm is not a valid URI"}
+		return Exchange{}, &RefusalError{Reason: protocol.ErrorInvalidURI, Message: "the realm is not a valid URI"}
 	}
 	if !clientRoles(m.Details.Roles) {
-		return violation(m, "roles: announces none of publisher, subscriber, caller, callee")
+		return Exchange{}, violation(m, "roles: announces none of publisher, subscriber, caller, callee")
 	}
-	rules, ok := h.Admit(m.Realm)
-	if !ok {
-		return &RefusalError{Reason: protocol.ErrorNoSuchRealm, Message: "no realm " + shorten(m.Realm) + " exists on this router"}
+	rules, err := h.admit(m.Realm)
+	if err != nil {
+		return Exchange{}, err
 	}
 	h.hello, h.rules, h.session = m, rules, h.NewID()
-	if err := h.authenticate(); err != nil {
-		return err
+	return h.authenticate()
+}
+
+func (h *Handshake) admit(realm protocol.URI) (Admission, error) {
+	rules, ok := h.Admit(realm)
+	if !ok {
+		return rules, &RefusalError{Reason: protocol.ErrorNoSuchRealm, Message: "no realm " + shorten(realm) + " exists on this router"}
 	}
-	if h.exchange.Challenge != nil {
-		send(h.exchange.Challenge)
-	}
-	return nil
+	return rules, nil
 }
 
 // shorten keeps an ABORT from being as long as a HELLO may be.
@@ -188,54 +172,76 @@ func clientRoles(r protocol.Roles) bool {
 }
 
 // authenticate begins the exchange of the first offered method that is configured.
-func (h *Handshake) authenticate() error {
+func (h *Handshake) authenticate() (Exchange, error) {
 	if h.As != nil {
-		h.method, h.exchange = localMethod, Exchange{Principal: h.As.local()}
-		return nil
+		h.method = localMethod
+		return Exchange{Principal: h.As.local()}, nil
 	}
 	offered := h.hello.Details.AuthMethods
 	if len(offered) == 0 {
-		offered = []string{"anonymous"}
+		offered = []string{auth.MethodAnonymous}
 	}
 	for _, method := range offered {
-		for _, a := range h.authenticators() {
-			if a.Method() != method {
-				continue
-			}
+		if a := h.authenticator(method); a != nil {
 			h.method = method
-			var err error
-			h.exchange, err = a.Begin(AuthRequest{
-				Realm: h.hello.Realm, Session: h.session, Details: &h.hello.Details, Bind: h.Bind, Now: h.Now,
+			return a.Begin(AuthRequest{
+				Realm: h.hello.Realm, Session: h.session, Details: &h.hello.Details,
+				Bind: h.Bind, Now: h.Now, Transport: h.Transport, Call: h.Call,
 			})
-			return err
 		}
 	}
 	if len(h.hello.Details.AuthMethods) == 0 {
-		return &RefusalError{Reason: protocol.ErrorAuthenticationRequired, Message: "this realm wants its clients to authenticate"}
+		return Exchange{}, &RefusalError{Reason: protocol.ErrorAuthenticationRequired, Message: "this realm wants its clients to authenticate"}
 	}
-	return &RefusalError{Reason: protocol.ErrorNoMatchingAuthMethod, Message: "none of the offered authentication methods is accepted"}
+	return Exchange{}, &RefusalError{Reason: protocol.ErrorNoMatchingAuthMethod, Message: "none of the offered authentication methods is accepted"}
 }
 
-func (h *Handshake) authenticators() []Authenticator {
-	if len(h.rules.Authenticators) == 0 {
-		return []Authenticator{Anonymous{}}
+// authenticator returns the one for the method: of several, the first that knows the client,
+// and the last one for those that nobody knows. Nil: there is none.
+func (h *Handshake) authenticator(method string) Authenticator {
+	list := h.rules.Authenticators
+	if len(list) == 0 {
+		list = []Authenticator{Anonymous{}}
 	}
-	return h.rules.Authenticators
+	var last Authenticator
+	for _, a := range list {
+		if a.Method() != method {
+			continue
+		}
+		if k, ok := a.(interface {
+			knows(d *protocol.HelloDetails) bool
+		}); ok && k.knows(&h.hello.Details) {
+			return a
+		}
+		last = a
+	}
+	return last
 }
 
-func (h *Handshake) verify(m *protocol.Authenticate) error {
-	p, err := h.exchange.Verify(m)
-	h.exchange = Exchange{Principal: p}
-	return err
-}
+// errNoRole keeps an authenticator that returns nothing from admitting everybody.
+var errNoRole = errors.New("router: the authenticator gave the client no authrole")
 
-func (h *Handshake) welcome(send func(protocol.Message)) *Peer {
-	p := h.exchange.Principal
+// welcome establishes the session of the principal.
+func (h *Handshake) welcome(p Principal, send func(protocol.Message)) (*Peer, error) {
+	if p.AuthRole == "" {
+		return nil, errNoRole
+	}
+	realm := h.hello.Realm
+	if p.Realm != "" && p.Realm != realm {
+		var err error
+		if h.rules, err = h.admit(p.Realm); err != nil {
+			return nil, err
+		}
+		realm = p.Realm
+	}
+	if !h.Internal && !h.rules.Access.Admits(p.AuthRole) {
+		return nil, &RefusalError{Reason: protocol.ErrorNoSuchRole, Message: "the realm has no such role"}
+	}
 	if p.AuthID == "" {
 		p.AuthID = h.method + "-" + h.session.String()
 	}
 	peer := &Peer{
-		ID: h.session, Realm: h.hello.Realm, Roles: h.hello.Details.Roles, Serializer: h.Serializer,
+		ID: h.session, Realm: realm, Roles: h.hello.Details.Roles, Serializer: h.Serializer,
 		AuthID: p.AuthID, AuthRole: p.AuthRole, AuthMethod: h.method, AuthProvider: p.Provider, AuthExtra: p.Extra,
 		Internal: h.Internal,
 	}
@@ -244,7 +250,7 @@ func (h *Handshake) welcome(send func(protocol.Message)) *Peer {
 		AuthID: peer.AuthID, AuthRole: peer.AuthRole, AuthMethod: peer.AuthMethod,
 		AuthProvider: peer.AuthProvider, AuthExtra: peer.AuthExtra,
 	}})
-	return peer
+	return peer, nil
 }
 
 func abortFor(err error) *protocol.Abort {

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func (keys) Method() string { return "keys" }
 func (k keys) Begin(AuthRequest) (Exchange, error) {
 	return Exchange{
 		Challenge: &protocol.Challenge{Method: "keys", Extra: protocol.Dict{"n": 1}},
-		Verify:    func(*protocol.Authenticate) (Principal, error) { return Principal{}, k.verify },
+		Verify:    func(*protocol.Authenticate) (Exchange, error) { return Exchange{}, k.verify },
 	}, k.begin
 }
 
@@ -236,4 +237,103 @@ func TestHandshakeAs(t *testing.T) {
 		ID: reserved, Realm: "closed", AuthID: "billing", AuthRole: "backend", AuthMethod: "local", AuthProvider: "local",
 		Roles: p.Roles, Serializer: protocol.CBOR, Internal: true,
 	}, p)
+}
+
+// later is an Authenticator that takes its time, twice.
+type later struct{ refuse error }
+
+func (later) Method() string { return "later" }
+
+func (l later) Begin(AuthRequest) (Exchange, error) {
+	return Exchange{Later: func(context.Context) (Exchange, error) {
+		return Exchange{
+			Challenge: &protocol.Challenge{Method: "later"},
+			Verify: func(*protocol.Authenticate) (Exchange, error) {
+				return Exchange{Later: func(context.Context) (Exchange, error) {
+					return Exchange{Principal: Principal{AuthID: "joe", AuthRole: "user"}}, l.refuse
+				}}, nil
+			},
+		}, nil
+	}}, nil
+}
+
+func TestHandshakeWaits(t *testing.T) {
+	t.Parallel()
+	disk := errors.New("the disk is full")
+	for _, refuse := range []error{nil, denied("no"), disk} {
+		h, sent := newHandshake(), []protocol.Message(nil)
+		h.Admit = func(protocol.URI) (Admission, bool) {
+			return Admission{Authenticators: []Authenticator{later{refuse}}}, true
+		}
+		send := func(m protocol.Message) { sent = append(sent, m) }
+		resume := func() (*Peer, Verdict) {
+			x, err := h.Work()(t.Context())
+			return h.Resume(x, err, send)
+		}
+		_, verdict := h.Receive(hello("realm1", "", "later"), send)
+		require.Equal(t, Waiting, verdict)
+		require.Empty(t, sent)
+		require.Equal(t, reserved, h.Reserved())
+		_, verdict = resume()
+		require.Equal(t, Continue, verdict)
+		require.Nil(t, h.Work())
+		_, verdict = h.Receive(ticket("x"), send)
+		require.Equal(t, Waiting, verdict)
+		require.Equal(t, []protocol.Message{&protocol.Challenge{Method: "later"}}, sent)
+		peer, verdict := resume()
+		if refuse == nil {
+			require.Equal(t, Continue, verdict)
+			require.Equal(t, "joe", peer.AuthID)
+			require.NoError(t, h.Err())
+			continue
+		}
+		require.Equal(t, Dropped, verdict)
+		require.ErrorIs(t, h.Err(), refuse)
+		require.Equal(t, abortFor(refuse), sent[1])
+	}
+}
+
+func TestHandshakeWhileItWaits(t *testing.T) {
+	t.Parallel()
+	for _, m := range []protocol.Message{hello("realm1", ""), ticket("x"), &protocol.Subscribe{Request: 1, Topic: "x"}, &protocol.Goodbye{}, &protocol.Abort{}} {
+		h, sent := newHandshake(), []protocol.Message(nil)
+		h.Admit = func(protocol.URI) (Admission, bool) {
+			return Admission{Authenticators: []Authenticator{later{}}}, true
+		}
+		send := func(m protocol.Message) { sent = append(sent, m) }
+		_, verdict := h.Receive(hello("realm1", "", "later"), send)
+		require.Equal(t, Waiting, verdict)
+		_, verdict = h.Receive(m, send)
+		require.Equal(t, Dropped, verdict)
+		if m.Type() == protocol.TypeAbort {
+			require.Empty(t, sent)
+			continue
+		}
+		require.Equal(t, protocol.ErrorProtocolViolation, sent[0].(*protocol.Abort).Reason)
+	}
+}
+
+// unwise is an Authenticator that returns less than it should.
+type unwise struct{ Exchange }
+
+func (unwise) Method() string                        { return "unwise" }
+func (u unwise) Begin(AuthRequest) (Exchange, error) { return u.Exchange, nil }
+
+// What an authenticator forgets does not admit anybody.
+func TestHandshakeFailsClosed(t *testing.T) {
+	t.Parallel()
+	for want, x := range map[string]Exchange{
+		"no authrole":   {Principal: Principal{AuthID: "joe"}},
+		"cannot verify": {Challenge: &protocol.Challenge{Method: "unwise"}},
+	} {
+		h, sent := newHandshake(), []protocol.Message(nil)
+		h.Admit = func(protocol.URI) (Admission, bool) {
+			return Admission{Authenticators: []Authenticator{unwise{x}}}, true
+		}
+		peer, verdict := h.Receive(hello("realm1", "", "unwise"), func(m protocol.Message) { sent = append(sent, m) })
+		require.Nil(t, peer)
+		require.Equal(t, Dropped, verdict)
+		require.Equal(t, []protocol.Message{&protocol.Abort{Reason: protocol.ErrorAuthenticationFailed}}, sent)
+		require.ErrorContains(t, h.Err(), want)
+	}
 }

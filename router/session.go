@@ -53,6 +53,8 @@ const (
 	Ended
 	// Dropped means that an ABORT was sent or received: close the transport.
 	Dropped
+	// Waiting means that a handshake goes on with Handshake.Resume.
+	Waiting
 )
 
 // Session is the data plane of one established session. It belongs to one actor.
