@@ -103,8 +103,9 @@ type Config struct {
 	Classify supervisor.Classifier
 	// RetryPermanent goes on trying after permanent failures such as no_such_realm.
 	RetryPermanent bool
-	// JoinTimeout bounds the time from the open transport to the established session. Default
-	// 30 s; negative is no limit.
+	// JoinTimeout bounds the time from the open transport to the established session, which for
+	// SCRAM includes deriving keys, and anew that from the answer to a challenge on. Default 10 s;
+	// negative is no limit.
 	JoinTimeout time.Duration
 	// LeaveTimeout bounds the wait for the router's answer to GOODBYE. Default 2 s; negative is no
 	// limit.

@@ -30,7 +30,7 @@ const (
 
 // Defaults of a ComponentConfig.
 const (
-	DefaultJoinTimeout  = 30 * time.Second // deriving keys for SCRAM takes some of it
+	DefaultJoinTimeout  = 10 * time.Second
 	DefaultLeaveTimeout = 2 * time.Second
 
 	defaultInbound = 256 << 10
@@ -66,8 +66,8 @@ type ComponentConfig struct {
 	Restarts supervisor.Intensity
 	// OnRefused says what becomes of a refused declaration.
 	OnRefused RefusedPolicy
-	// JoinTimeout bounds the time from the open transport to WELCOME. Default 30 s; negative is
-	// no limit.
+	// JoinTimeout bounds the time from the open transport to WELCOME, which for SCRAM includes
+	// deriving keys, and anew that from AUTHENTICATE on. Default 10 s; negative is no limit.
 	JoinTimeout time.Duration
 	// LeaveTimeout bounds the wait for the answer to GOODBYE. Default 2 s; negative is no limit.
 	LeaveTimeout time.Duration

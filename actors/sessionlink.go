@@ -183,7 +183,7 @@ func (s *sessionActor) challengeAnswered(r *challengeAnswered) {
 			m.Refuse(authFailure(fmt.Errorf("authentication: %w", r.err)))
 			return
 		}
-		m.Authenticate(r.answer.Signature, r.answer.Extra)
+		m.Authenticate(time.Now(), r.answer.Signature, r.answer.Extra)
 	})
 }
 

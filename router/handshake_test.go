@@ -73,6 +73,7 @@ func TestHandshakeJoins(t *testing.T) {
 	}{
 		{"anonymous, unasked", []protocol.Message{hello("open", "")}, anonymous},
 		{"anonymous, asked for", []protocol.Message{hello("open", "", "wampcra", "anonymous")}, anonymous},
+		{"methods that nobody knows are passed over", []protocol.Message{hello("guests", "", "cookie", "", "tls", "anonymous")}, guest},
 		{"an authid of one's own choice does not count", []protocol.Message{hello("open", "admin")}, anonymous},
 		{"the role of anonymous clients", []protocol.Message{hello("guests", "")}, guest},
 		{"the client's order of methods counts", []protocol.Message{hello("guests", "joe", "anonymous", "ticket")}, guest},

@@ -19,11 +19,16 @@ func (m *Machine) Start(now time.Time) {
 		return
 	}
 	m.state = stateJoining
-	if m.cfg.JoinTimeout > 0 {
-		m.deadline = now.Add(m.cfg.JoinTimeout)
-	}
+	m.joinBy(now)
 	if err := m.fx.Send(&m.cfg.Hello); err != nil {
 		m.end(&EndedError{How: EndViolation, Cause: err})
+	}
+}
+
+// joinBy sets the deadline for the router's answer.
+func (m *Machine) joinBy(now time.Time) {
+	if m.cfg.JoinTimeout > 0 {
+		m.deadline = now.Add(m.cfg.JoinTimeout)
 	}
 }
 
@@ -65,10 +70,11 @@ func (m *Machine) onChallenge(msg *protocol.Challenge) {
 }
 
 // Authenticate sends the answer to the last CHALLENGE. It is ignored unless one is waited for.
-func (m *Machine) Authenticate(signature string, extra protocol.Dict) {
+func (m *Machine) Authenticate(now time.Time, signature string, extra protocol.Dict) {
 	if m.state != stateJoining {
 		return
 	}
+	m.joinBy(now) // the router, too, may need its time
 	if err := m.fx.Send(&protocol.Authenticate{Signature: signature, Extra: extra}); err != nil {
 		m.Refuse(err)
 	}

@@ -59,7 +59,8 @@ type Config struct {
 	Errors *ErrorMap
 	// Context is the parent of the session's context. Nil means context.Background().
 	Context context.Context //nolint:containedctx // the parent of a context that the machine makes later
-	// JoinTimeout bounds the time from Start to the WELCOME. Zero is no limit.
+	// JoinTimeout bounds the time from Start to the WELCOME, and anew that from Authenticate on. Zero
+	// is no limit.
 	JoinTimeout time.Duration
 	// LeaveTimeout bounds the time from our GOODBYE to its answer. Zero is no limit.
 	LeaveTimeout time.Duration

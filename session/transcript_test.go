@@ -169,7 +169,7 @@ func (p *player) step(line string) {
 	case "refuse":
 		p.m.Refuse(errors.New(rest))
 	case "authenticate":
-		p.m.Authenticate(rest, nil)
+		p.m.Authenticate(p.now, rest, nil)
 	case "unsendable":
 		p.refuse = errors.New("cannot be encoded")
 	case "answer", "fail", "progress":
