@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -44,7 +43,7 @@ func TestGuideIsRun(t *testing.T) {
 	snippets := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(guide), -1)
 	require.Greater(t, len(snippets), 20)
 	for _, snippet := range snippets {
-		require.Contains(t, run.String(), flat(snippet[1]), "a snippet of the guide is in no example")
+		require.True(t, strings.Contains(run.String(), flat(snippet[1])), "in no example:\n%s", snippet[1])
 	}
 }
 
@@ -88,7 +87,7 @@ func Example_creating() {
 	comp.OnReady(func(ctx context.Context, s *session.Session) error { return s.Leave(ctx) })
 	run := func() {
 		if err := cloverleaf.Run(context.Background(), comp); err != nil {
-			slog.Error("component failed", "reason", err)
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 	}
@@ -366,6 +365,39 @@ func Example_configuration() {
 	// <nil>
 	// cloverleaf: component mistaken: realm: "realm 1" is not a valid URI
 	// transports[0]: transport: client config: url: scheme "http" is none of ws, wss, rs, rss, ws+unix, rs+unix
+}
+
+func Example_document() {
+	const document = `
+realm: realm1
+transports:
+  - wss://router.example.com/ws
+  - url: rs://10.0.0.7:8081
+    serializer: cbor
+    max_retries: 10
+    initial_retry_delay: 1.5
+authentication:
+  wampcra:
+    authid: backend
+    secret: ${BACKEND_SECRET}
+extra:
+  shard: 3
+`
+	os.Setenv("BACKEND_SECRET", "s33kr1t") //nolint:errcheck // an example
+	defer os.Unsetenv("BACKEND_SECRET")    //nolint:errcheck // likewise
+	file := strings.NewReader(document)
+
+	cfg, err := cloverleaf.ReadConfig(file) // or LoadConfig("component.yaml")
+	if err != nil {
+		panic(err)
+	}
+	cfg.Name = "backend" // what is not data is set in code
+	comp, err := cloverleaf.NewComponent(cfg)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(comp.Name(), len(cfg.Transports))
+	// Output: backend 2
 }
 
 func Example_router() {

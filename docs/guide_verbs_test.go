@@ -142,8 +142,7 @@ func Example_errors() {
 		fmt.Println(errors.Is(err, errNoSuchUser), session.ErrorURI(err))
 
 		_, err = s.Call(ctx, "com.myapp.delete", session.Args(""))
-		var refused *session.Error
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*session.Error](err); ok {
 			fmt.Println(refused.URI, refused.Args)
 		}
 		return nil
