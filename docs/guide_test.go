@@ -184,6 +184,56 @@ func component(cfg cloverleaf.Config) *cloverleaf.Component {
 	return comp
 }
 
+// counting is a session of an application: made anew for each, with any of these methods.
+type counting struct {
+	*session.Session // set before OnJoin, for the verbs
+	start            int
+}
+
+func (c *counting) OnConnect(context.Context, *protocol.Hello) error {
+	fmt.Println("transport connected")
+	return nil
+}
+
+func (c *counting) OnJoin(ctx context.Context, s *session.Session) error {
+	fmt.Println("session joined", s.Realm())
+	_, err := c.Register(ctx, "com.myapp.count", c.count)
+	return err
+}
+
+func (c *counting) OnLeave(context.Context, error) { fmt.Println("session left") }
+
+func (c *counting) OnDisconnect(context.Context, error) { fmt.Println("transport disconnected") }
+
+func (c *counting) count(n int) int { return c.start + n }
+
+func Example_sessionType() {
+	r, url := listen()
+	defer r.Close(context.Background())
+	comp := component(cloverleaf.Config{
+		Realm:      "realm1",
+		Transports: cloverleaf.URLs(url),
+		Extra:      40, // the application's own data
+		SessionFactory: cloverleaf.NewSessionFactory(func(cfg cloverleaf.SessionConfig) *counting {
+			start, _ := cfg.Extra.(int)
+			return &counting{start: start}
+		}),
+		Main: func(ctx context.Context, s *session.Session) error {
+			n, err := session.Call[int](ctx, s, "com.myapp.count", 2)
+			fmt.Println(n)
+			return err
+		},
+	})
+	fmt.Println(cloverleaf.Run(context.Background(), comp))
+	// Output:
+	// transport connected
+	// session joined realm1
+	// 42
+	// session left
+	// transport disconnected
+	// <nil>
+}
+
 // webApplication publishes an event each time somebody visits it.
 type webApplication struct{ wamp *cloverleaf.Component }
 
