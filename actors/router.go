@@ -189,7 +189,8 @@ func routerRoles() protocol.Roles {
 		With(protocol.Dealer, protocol.FeatureProgressiveCallResults|protocol.FeatureCallTimeout|
 			protocol.FeatureCallCanceling|protocol.FeatureCallerIdentification|
 			protocol.FeaturePatternBasedRegistration|protocol.FeatureSharedRegistration|
-			protocol.FeatureSessionMetaAPI|protocol.FeatureRegistrationMetaAPI|protocol.FeatureRegistrationRevocation)
+			protocol.FeatureSessionMetaAPI|protocol.FeatureRegistrationMetaAPI|protocol.FeatureRegistrationRevocation|
+			protocol.FeatureTestamentMetaAPI)
 }
 
 // NewRouter starts a router in the host. Errors name the setting at fault.

@@ -195,3 +195,17 @@ func TestRouterKeepsPaceWithKeptEvents(t *testing.T) {
 		require.Equal(t, []int{i}, ev.Args)
 	}
 }
+
+// The last words of a session whose connection is lost, in every serializer.
+func TestRouterTestament(t *testing.T) {
+	t.Parallel()
+	g := newRig(t, RouterConfig{})
+	watcher := g.join(t, link{"ws", protocol.JSON})
+	sub := watcher.subscribe("com.last")
+	for _, l := range links() {
+		c := g.join(t, l)
+		c.result("wamp.session.add_testament", "com.last", []any{l.String()}, map[string]any{})
+		c.close()
+		require.Equal(t, l.String(), first[string](t, watcher.event(sub)))
+	}
+}

@@ -28,16 +28,21 @@ type decisionKey struct {
 	options AuthorizationOptions
 }
 
+// decision is what an Authorizer said to a question.
+type decision struct {
+	key   decisionKey
+	grant grant
+}
+
 // gate is what a session waits for, and what waits in it.
 type gate struct {
-	ticket uint64
-	asking protocol.Message // the request that is being decided; nil if none is
-	key    decisionKey      // of asking; zero if its decision is not to be remembered
-	parked []protocol.Message
-	// answer is the decision about asking while that goes on.
-	answer   grant
-	answered bool
-	known    map[decisionKey]grant
+	ticket  uint64
+	asking  protocol.Message // the request that is being decided; nil if none is
+	key     decisionKey      // of asking; zero if its decision is not to be remembered
+	parked  []protocol.Message
+	asked   decisionKey // the question about asking
+	answers []decision  // of the earlier questions about asking, while that goes on
+	known   map[decisionKey]grant
 }
 
 // forget drops the decisions that were remembered.
@@ -81,14 +86,16 @@ func (s *Session) consult(m protocol.Message, key decisionKey, eff Effects) (gra
 		s.gate = new(gate)
 	}
 	g := s.gate
-	if g.answered {
-		return g.answer, true
+	for _, a := range g.answers {
+		if a.key == key {
+			return a.grant, true
+		}
 	}
 	if known, ok := g.known[key]; ok {
 		return known, true
 	}
 	g.ticket++
-	g.asking, g.key = m, key
+	g.asking, g.key, g.asked = m, key, key
 	eff.Authorize(Consultation{
 		Ticket: g.ticket, Authorizer: s.rules.authorizer, Timeout: s.access.timeout,
 		Request: AuthorizationRequest{Peer: s.peer, Action: key.action, URI: key.uri, Options: key.options},
@@ -104,16 +111,19 @@ func (s *Session) Authorized(ticket uint64, a Authorization, err error, eff Effe
 	if g == nil || g.asking == nil || g.ticket != ticket || s.closing || s.over {
 		return Continue
 	}
-	g.answer, g.answered = a.grant(), true
+	answer := a.grant()
 	if err != nil {
-		g.answer = failed
+		answer = failed
 	} else if a.Cache {
-		g.remember()
+		g.remember(answer)
 	}
+	g.answers = append(g.answers, decision{g.asked, answer})
 	m := g.asking
 	g.asking = nil
 	v := s.resume(m, eff)
-	g.answered = false
+	if g.asking == nil { // else there is another question about it
+		g.answers = nil
+	}
 	for v == Continue && g.asking == nil && len(g.parked) > 0 && !s.closing && !s.over {
 		v = s.handle(g.unpark(), eff)
 	}
@@ -130,7 +140,7 @@ func (g *gate) unpark() protocol.Message {
 	return m
 }
 
-func (g *gate) remember() {
+func (g *gate) remember(answer grant) {
 	if g.key == (decisionKey{}) || len(g.key.uri) > maxRouteURI {
 		return
 	}
@@ -140,7 +150,7 @@ func (g *gate) remember() {
 	if len(g.known) >= maxRoutes {
 		clear(g.known)
 	}
-	g.known[g.key] = g.answer
+	g.known[g.key] = answer
 }
 
 // resume goes on with a request that has been decided.

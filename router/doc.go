@@ -40,6 +40,12 @@
 // procedure ([DynamicAuthenticator]). What blocks is an [Exchange] with Later, which package actors
 // runs on a goroutine that ends with the connection. Whatever fails refuses the client.
 //
+// # Testaments
+//
+// A session may leave events behind that the Realm publishes when it has ended, 256 and
+// 1 MiB at most. Whether it may publish them is decided when it leaves them. Whoever asks
+// for a history needs the permission to subscribe.
+//
 // # Concurrency
 //
 // Realm, Session and Handshake are not safe for concurrent use: each belongs to one

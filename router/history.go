@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -65,6 +66,12 @@ func (r *Realm) Record(now time.Time, c HistoryConfig) {
 		sub: sub, index: make(map[protocol.ID]int), history: &history{limit: c.Limit, maxBytes: c.MaxBytes},
 	}
 	r.current.subscriptions = r.current.subscriptions.with(sub.Topic, sub.Match, sub)
+	histories := maps.Clone(r.current.histories)
+	if histories == nil {
+		histories = make(map[protocol.ID]*Subscription, 1)
+	}
+	histories[sub.ID] = sub
+	r.current.histories = histories
 	r.changed = true
 	r.lists.subscriptions = nil
 }
@@ -140,7 +147,7 @@ func (h *history) find(q *eventQuery, peer *Peer) []*publication {
 
 // subscriptionGetEvents is wamp.subscription.get_events. The limit may also come as a
 // second positional argument.
-func subscriptionGetEvents(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionGetEvents(m *metaRequest) (metaOp, error) {
 	var id protocol.ID
 	kw := keywords(m.Payload)
 	q := kw.eventQuery()

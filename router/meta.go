@@ -15,7 +15,15 @@ import (
 // meta_*.go.
 
 // metaProcedure reads the arguments of a call, and returns what the realm is to do.
-type metaProcedure func(s *Session, m *protocol.Call) (metaOp, error)
+type metaProcedure func(m *metaRequest) (metaOp, error)
+
+// metaRequest is a call of a meta procedure.
+type metaRequest struct {
+	*protocol.Call
+	session *Session
+	// disclose says that the caller is to be identified as a publisher unasked.
+	disclose bool
+}
 
 // metaOp is what a call asks of the realm. It returns the positional results.
 type metaOp func(r *Realm, m *member) ([]any, error)
@@ -32,6 +40,9 @@ var metaProcedures = map[protocol.URI]metaProcedure{ //nolint:gochecknoglobals /
 	"wamp.session.kill_by_authrole": sessionKillByAuthRole,
 	"wamp.session.kill_all":         sessionKillAll,
 
+	addTestament:                    sessionAddTestament,
+	"wamp.session.flush_testaments": sessionFlushTestaments,
+
 	"wamp.registration.list":          registrationList,
 	"wamp.registration.lookup":        registrationLookup,
 	"wamp.registration.match":         registrationMatch,
@@ -47,8 +58,14 @@ var metaProcedures = map[protocol.URI]metaProcedure{ //nolint:gochecknoglobals /
 	"wamp.subscription.list_subscribers":  subscriptionListSubscribers,
 	"wamp.subscription.count_subscribers": subscriptionCountSubscribers,
 	"wamp.subscription.remove_subscriber": subscriptionRemoveSubscriber,
-	"wamp.subscription.get_events":        subscriptionGetEvents,
+	getEvents:                             subscriptionGetEvents,
 }
+
+// The meta procedures that do what one needs another permission for.
+const (
+	addTestament protocol.URI = "wamp.session.add_testament"
+	getEvents    protocol.URI = "wamp.subscription.get_events"
+)
 
 // metaError is why a meta procedure fails.
 type metaError struct {
@@ -66,12 +83,54 @@ func metaErrorf(uri protocol.URI, format string, args ...any) error {
 // metaCall hands a call of a meta procedure to the realm, behind whatever this session
 // asked of it before.
 func (s *Session) metaCall(m *protocol.Call, p metaProcedure, eff Effects) {
-	op, err := p(s, m)
+	g, known := s.mayImply(m, eff)
+	if !known {
+		return
+	}
+	if refusal := g.refusal(); refusal != "" {
+		s.refuse(protocol.TypeCall, m.Request, refusal, eff)
+		return
+	}
+	op, err := p(&metaRequest{Call: m, session: s, disclose: g == disclosed && !s.cfg.HideIdentities})
 	if err != nil {
 		s.finish(&lateAnswer{request: m.Request, err: err}, eff)
 		return
 	}
 	eff.Command(s.asking(Command{From: s.peer, Message: m, op: op}))
+}
+
+// mayImply returns what rules or Authorizer say about what a call does beside calling: a
+// testament is a publication, and a history is for who may subscribe. False: the call waits.
+func (s *Session) mayImply(m *protocol.Call, eff Effects) (grant, bool) {
+	key, implied := s.implied(m)
+	if !implied {
+		return granted, true
+	}
+	g := s.rules.decide(key.action, key.uri, key.options.Match)
+	if g != undecided {
+		return g, true
+	}
+	return s.consult(m, key, eff)
+}
+
+// implied returns what a call does beside calling, false if there is no such thing or if
+// the arguments, which are yet to be checked, do not say.
+func (s *Session) implied(m *protocol.Call) (decisionKey, bool) {
+	switch m.Procedure {
+	case addTestament:
+		t, err := readTestament(m)
+		options := AuthorizationOptions{DiscloseMe: t.disclose, Retain: t.retain}
+		return decisionKey{ActionPublish, t.topic, options}, err == nil
+	case getEvents:
+		id, err := idArgument(m.Payload, "")
+		sub := s.snap.histories[id]
+		if err != nil || sub == nil {
+			return decisionKey{}, false
+		}
+		return decisionKey{ActionSubscribe, sub.Topic, AuthorizationOptions{Match: sub.Match}}, true
+	default:
+		return decisionKey{}, false
+	}
 }
 
 // meta carries out a call of a meta procedure. The answer comes before the events about

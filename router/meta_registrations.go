@@ -29,7 +29,7 @@ func (r *Realm) registration(id protocol.ID) (*Registration, error) {
 	return nil, metaErrorf(protocol.ErrorNoSuchRegistration, "no registration %d", id)
 }
 
-func registrationList(*Session, *protocol.Call) (metaOp, error) {
+func registrationList(*metaRequest) (metaOp, error) {
 	return func(r *Realm, _ *member) ([]any, error) {
 		if r.lists.registrations == nil {
 			r.lists.registrations = listIDs(r.current.registrations, func(reg *Registration) protocol.ID { return reg.ID })
@@ -38,7 +38,7 @@ func registrationList(*Session, *protocol.Call) (metaOp, error) {
 	}, nil
 }
 
-func registrationLookup(_ *Session, m *protocol.Call) (metaOp, error) {
+func registrationLookup(m *metaRequest) (metaOp, error) {
 	uri, match, err := patternArgument(m.Payload, "procedure")
 	return func(r *Realm, _ *member) ([]any, error) {
 		reg, found := r.current.registrations.get(uri, match)
@@ -50,7 +50,7 @@ func registrationLookup(_ *Session, m *protocol.Call) (metaOp, error) {
 }
 
 // registrationMatch answers as a call would be routed: below "wamp" no registration counts.
-func registrationMatch(_ *Session, m *protocol.Call) (metaOp, error) {
+func registrationMatch(m *metaRequest) (metaOp, error) {
 	var uri protocol.URI
 	err := arguments(m.Payload, 1, []string{"procedure"}, &uri)
 	return func(r *Realm, _ *member) ([]any, error) {
@@ -65,7 +65,7 @@ func registrationMatch(_ *Session, m *protocol.Call) (metaOp, error) {
 }
 
 // ofRegistration makes an operation of what to return about a registration.
-func ofRegistration(m *protocol.Call, result func(*Registration) any) (metaOp, error) {
+func ofRegistration(m *metaRequest, result func(*Registration) any) (metaOp, error) {
 	id, err := idArgument(m.Payload, "registration")
 	return func(r *Realm, _ *member) ([]any, error) {
 		reg, err := r.registration(id)
@@ -76,11 +76,11 @@ func ofRegistration(m *protocol.Call, result func(*Registration) any) (metaOp, e
 	}, err
 }
 
-func registrationGet(_ *Session, m *protocol.Call) (metaOp, error) {
+func registrationGet(m *metaRequest) (metaOp, error) {
 	return ofRegistration(m, (*Registration).describe)
 }
 
-func registrationListCallees(_ *Session, m *protocol.Call) (metaOp, error) {
+func registrationListCallees(m *metaRequest) (metaOp, error) {
 	return ofRegistration(m, func(reg *Registration) any {
 		ids := make([]protocol.ID, len(reg.Callees))
 		for i, e := range reg.Callees {
@@ -90,11 +90,11 @@ func registrationListCallees(_ *Session, m *protocol.Call) (metaOp, error) {
 	})
 }
 
-func registrationCountCallees(_ *Session, m *protocol.Call) (metaOp, error) {
+func registrationCountCallees(m *metaRequest) (metaOp, error) {
 	return ofRegistration(m, func(reg *Registration) any { return len(reg.Callees) })
 }
 
-func registrationRemoveCallee(_ *Session, m *protocol.Call) (metaOp, error) {
+func registrationRemoveCallee(m *metaRequest) (metaOp, error) {
 	id, session, reason, err := removal(m.Payload, "registration")
 	return func(r *Realm, _ *member) ([]any, error) {
 		reg, err := r.registration(id)

@@ -57,19 +57,19 @@ func (r *Realm) sessions(roles []string) []protocol.ID {
 	return ids
 }
 
-func sessionCount(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionCount(m *metaRequest) (metaOp, error) {
 	roles, err := roleFilter(m)
 	return func(r *Realm, _ *member) ([]any, error) { return []any{len(r.sessions(roles))}, nil }, err
 }
 
-func sessionList(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionList(m *metaRequest) (metaOp, error) {
 	roles, err := roleFilter(m)
 	return func(r *Realm, _ *member) ([]any, error) { return []any{r.sessions(roles)}, nil }, err
 }
 
 // roleFilter reads a list of authroles: nil if it is absent. What is more than a realm
 // could need is refused, since each session is compared with all of them.
-func roleFilter(m *protocol.Call) ([]string, error) {
+func roleFilter(m *metaRequest) ([]string, error) {
 	const most, name = 64, "filter_authroles"
 	var roles []string
 	if err := arguments(m.Payload, 0, []string{name}, &roles); err != nil {
@@ -81,7 +81,7 @@ func roleFilter(m *protocol.Call) ([]string, error) {
 	return roles, nil
 }
 
-func sessionGet(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionGet(m *metaRequest) (metaOp, error) {
 	id, err := idArgument(m.Payload, "session")
 	return func(r *Realm, _ *member) ([]any, error) {
 		found, err := r.member(id)
@@ -93,7 +93,7 @@ func sessionGet(_ *Session, m *protocol.Call) (metaOp, error) {
 }
 
 // killing reads what the sessions that a call kills are to be told.
-func killing(m *protocol.Call) (*protocol.Goodbye, error) {
+func killing(m *metaRequest) (*protocol.Goodbye, error) {
 	kw := keywords(m.Payload)
 	bye := &protocol.Goodbye{Reason: protocol.CloseKilled, Details: protocol.CloseDetails{Message: kw.text("message")}}
 	if reason, given := option[string](kw, "reason", "text"); given {
@@ -124,7 +124,7 @@ func (r *Realm) killWhere(caller *member, bye *protocol.Goodbye, chosen func(*Pe
 	return ids
 }
 
-func sessionKill(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionKill(m *metaRequest) (metaOp, error) {
 	bye, err := killing(m)
 	var id protocol.ID
 	if err == nil {
@@ -144,7 +144,7 @@ func sessionKill(_ *Session, m *protocol.Call) (metaOp, error) {
 	}, err
 }
 
-func sessionKillByAuthID(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionKillByAuthID(m *metaRequest) (metaOp, error) {
 	bye, err := killing(m)
 	var authid string
 	if err == nil {
@@ -155,7 +155,7 @@ func sessionKillByAuthID(_ *Session, m *protocol.Call) (metaOp, error) {
 	}, err
 }
 
-func sessionKillByAuthRole(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionKillByAuthRole(m *metaRequest) (metaOp, error) {
 	bye, err := killing(m)
 	var authrole string
 	if err == nil {
@@ -167,7 +167,7 @@ func sessionKillByAuthRole(_ *Session, m *protocol.Call) (metaOp, error) {
 }
 
 // sessionKillAll is the one that has no farewells (Advanced Profile, "Session Meta API").
-func sessionKillAll(_ *Session, m *protocol.Call) (metaOp, error) {
+func sessionKillAll(m *metaRequest) (metaOp, error) {
 	bye, err := killing(m)
 	return func(r *Realm, caller *member) ([]any, error) {
 		n := 0

@@ -21,7 +21,7 @@ func (r *Realm) subscription(id protocol.ID) (*topicEntry, error) {
 	return nil, metaErrorf(protocol.ErrorNoSuchSubscription, "no subscription %d", id)
 }
 
-func subscriptionList(*Session, *protocol.Call) (metaOp, error) {
+func subscriptionList(*metaRequest) (metaOp, error) {
 	return func(r *Realm, _ *member) ([]any, error) {
 		if r.lists.subscriptions == nil {
 			r.lists.subscriptions = listIDs(r.current.subscriptions, func(sub *Subscription) protocol.ID { return sub.ID })
@@ -30,7 +30,7 @@ func subscriptionList(*Session, *protocol.Call) (metaOp, error) {
 	}, nil
 }
 
-func subscriptionLookup(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionLookup(m *metaRequest) (metaOp, error) {
 	uri, match, err := patternArgument(m.Payload, "topic")
 	return func(r *Realm, _ *member) ([]any, error) {
 		sub, found := r.current.subscriptions.get(uri, match)
@@ -41,7 +41,7 @@ func subscriptionLookup(_ *Session, m *protocol.Call) (metaOp, error) {
 	}, err
 }
 
-func subscriptionMatch(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionMatch(m *metaRequest) (metaOp, error) {
 	var uri protocol.URI
 	err := arguments(m.Payload, 1, []string{"topic"}, &uri)
 	return func(r *Realm, _ *member) ([]any, error) {
@@ -61,7 +61,7 @@ func subscriptionMatch(_ *Session, m *protocol.Call) (metaOp, error) {
 }
 
 // ofSubscription makes an operation of what to return about a subscription.
-func ofSubscription(m *protocol.Call, result func(*Subscription) any) (metaOp, error) {
+func ofSubscription(m *metaRequest, result func(*Subscription) any) (metaOp, error) {
 	id, err := idArgument(m.Payload, "subscription")
 	return func(r *Realm, _ *member) ([]any, error) {
 		entry, err := r.subscription(id)
@@ -72,11 +72,11 @@ func ofSubscription(m *protocol.Call, result func(*Subscription) any) (metaOp, e
 	}, err
 }
 
-func subscriptionGet(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionGet(m *metaRequest) (metaOp, error) {
 	return ofSubscription(m, (*Subscription).describe)
 }
 
-func subscriptionListSubscribers(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionListSubscribers(m *metaRequest) (metaOp, error) {
 	return ofSubscription(m, func(sub *Subscription) any {
 		ids := make([]protocol.ID, 0, sub.Subscribers.Len())
 		for p := range sub.Subscribers.All {
@@ -86,11 +86,11 @@ func subscriptionListSubscribers(_ *Session, m *protocol.Call) (metaOp, error) {
 	})
 }
 
-func subscriptionCountSubscribers(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionCountSubscribers(m *metaRequest) (metaOp, error) {
 	return ofSubscription(m, func(sub *Subscription) any { return sub.Subscribers.Len() })
 }
 
-func subscriptionRemoveSubscriber(_ *Session, m *protocol.Call) (metaOp, error) {
+func subscriptionRemoveSubscriber(m *metaRequest) (metaOp, error) {
 	id, session, reason, err := removal(m.Payload, "subscription")
 	return func(r *Realm, _ *member) ([]any, error) {
 		entry, err := r.subscription(id)

@@ -47,6 +47,7 @@ type member struct {
 	peer *Peer
 	regs map[protocol.ID]struct{}
 	subs map[protocol.ID]struct{}
+	last *testaments // nil: none
 }
 
 // topicEntry is a subscription and where each subscriber stands in its set.
@@ -110,8 +111,15 @@ func (r *Realm) remove(m *member) {
 	r.leaving = nil
 }
 
-// farewell says that a session has left.
+// farewell publishes the testaments of a session, and says that it has left.
 func (r *Realm) farewell(m *member) {
+	if m.last != nil {
+		for _, p := range slices.Concat(m.last.detached, m.last.destroyed) {
+			p.id = newPublication()
+			r.publish(r.current.Topic(p.topic), p)
+			r.keep(p)
+		}
+	}
 	if p := m.peer; !p.Internal {
 		r.metaEvent(onLeave, p.ID, p.AuthID, p.AuthRole)
 	}

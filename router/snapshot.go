@@ -14,6 +14,7 @@ type Snapshot struct {
 	registrations table[*Registration]
 	subscriptions table[*Subscription]
 	access        *Access
+	histories     map[protocol.ID]*Subscription // that have one; immutable
 }
 
 // Access returns who may do what; nil allows everything.
