@@ -49,6 +49,8 @@ func choices(name string) []string {
 		return invokePolicies()
 	case "--slow-consumers":
 		return []string{"disconnect", "drop-oldest", "drop-newest"}
+	case "bench":
+		return benchWords()
 	case "help":
 		return commandNames()
 	case "completion":
@@ -58,8 +60,11 @@ func choices(name string) []string {
 	}
 }
 
+// fileFlags names the flags whose value is the name of a file.
+func fileFlags() []string { return []string{"ca", "out", "public", "json", "plot"} }
+
 // takesFile reports whether the value of a flag is the name of a file.
-func takesFile(name string) bool { return slices.Contains([]string{"ca", "out", "public"}, name) }
+func takesFile(name string) bool { return slices.Contains(fileFlags(), name) }
 
 // withChoices returns the flags of all commands whose values are known.
 func withChoices() []string {
@@ -81,7 +86,7 @@ func shellCases(b *strings.Builder, previous, complete, files string) {
 	for _, name := range withChoices() {
 		fmt.Fprintf(b, "    %s) %s; return ;;\n", name, fmt.Sprintf(complete, strings.Join(choices(name), " ")))
 	}
-	fmt.Fprintf(b, "    --ca|--out|--public) %s; return ;;\n  esac\n", files)
+	fmt.Fprintf(b, "    --%s) %s; return ;;\n  esac\n", strings.Join(fileFlags(), "|--"), files)
 }
 
 func shellWords(c *command) string {

@@ -45,7 +45,7 @@ type command struct {
 func commands() []*command {
 	return []*command{
 		callCommand(), publishCommand(), subscribeCommand(), registerCommand(),
-		routerCommand(), keygenCommand(), completionCommand(), versionCommand(), helpCommand(),
+		routerCommand(), benchCommand(), keygenCommand(), completionCommand(), versionCommand(), helpCommand(),
 	}
 }
 
