@@ -57,7 +57,8 @@ var (
 //
 // A call with fewer or more positional values than there are parameters, or with others than
 // these can hold, fails with protocol.ErrorInvalidArgument, which names the position. Pointers
-// do not make a parameter optional; a variadic one may be empty.
+// do not make a parameter optional; a variadic one may be empty. A handler with an *Invocation and
+// no parameters for positional values reads these itself, however many there are.
 func CompileHandler(handler any) (InvocationHandler, error) {
 	switch h := handler.(type) {
 	case InvocationHandler:
@@ -282,7 +283,8 @@ func (sig *signature) decode(f *frame, p protocol.Payload, strict bool) error {
 	if err := decodeArgs(p, f.targets); err != nil {
 		return err
 	}
-	if !strict || sig.variadic != nil {
+	reads := sig.hasOwner && len(f.targets) == 0 // reads the values itself
+	if !strict || sig.variadic != nil || reads {
 		return nil
 	}
 	n, err := codec.CountArgs(p)

@@ -75,6 +75,11 @@ func TestTypedHandlers(t *testing.T) {
 		{name: "missing", handler: func(a, b int) {}, args: []any{1}, err: "argument 1: missing"},
 		{name: "wrong type", handler: func(a, b int) {}, args: []any{1, "x"}, err: "argument 1: "},
 		{name: "wrong variadic type", handler: func(a int, b ...int) {}, args: []any{1, 2, "x"}, err: "argument 2: "},
+		{name: "reads them itself", handler: func(i *Invocation) (int, error) {
+			args, err := i.Args()
+			return len(args), err
+		}, args: []any{1, 2, 3}, want: []any{3}},
+		{name: "too many for the invocation and one", handler: func(*Invocation, int) {}, args: []any{1, 2}, err: "argument 1: unexpected, the procedure takes 1"},
 		{name: "too many", handler: func(a int) {}, args: []any{1, 2}, err: "argument 1: unexpected, the procedure takes 1"},
 		{name: "wrong keyword type", handler: func(kw Kw[options]) {}, kwargs: map[string]any{"limit": "x"}, err: "keyword argument"},
 		{name: "overflow", handler: func(a int8) {}, args: []any{300}, err: "argument 0: "},
