@@ -210,10 +210,10 @@ func TestAuthenticatorIsSlow(t *testing.T) {
 		})
 		start := time.Now()
 		r.AcceptPipe(served)
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second)
 		require.NoError(t, end.Send([]protocol.Message{askTicket("joe")}))
 		require.IsType(t, &protocol.Challenge{}, <-got)
-		time.Sleep(9 * time.Second) // deriving keys
+		<-time.After(9 * time.Second) // deriving keys
 		require.NoError(t, end.Send([]protocol.Message{&protocol.Authenticate{Signature: "t"}}))
 		<-started
 		<-ended
@@ -350,7 +350,7 @@ func TestDynamicAuthenticatorHangs(t *testing.T) {
 			}, "the id is still reserved")
 		} else {
 			closed := make(chan error, 1)
-			go func() { closed <- g.router.Close(context.Background()) }()
+			go func() { closed <- g.router.Close(t.Context()) }()
 			<-ended
 			require.Equal(t, protocol.CloseSystemShutdown, expect[*protocol.Abort](p).Reason)
 			require.NoError(t, <-closed)

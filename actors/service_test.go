@@ -141,7 +141,7 @@ func TestServiceWhenClosed(t *testing.T) {
 		callee.join()
 		failed := make(chan error, 1)
 		go func() {
-			_, err := r.services.call(context.Background(), "realm1", "com.hang", nil, nil)
+			_, err := r.services.call(t.Context(), "realm1", "com.hang", nil, nil)
 			failed <- err
 		}()
 		<-called

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -25,9 +26,7 @@ func dynamicDetails(req AuthRequest, method string, more map[string]any) map[str
 	if req.Transport != nil {
 		details["transport"] = req.Transport().dict()
 	}
-	for key, value := range more {
-		details[key] = value
-	}
+	maps.Copy(details, more)
 	return details
 }
 

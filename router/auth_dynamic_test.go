@@ -261,7 +261,7 @@ func TestDynamicMocks(t *testing.T) {
 	answer := map[string]any{
 		"bob": dict{"role": "user", "secret": "k", "salt": "salt123", "iterations": int64(100)}, "carol": carolsAnswer(),
 	}
-	call := func(_ context.Context, _, _ protocol.URI, args []any, _ map[string]any) (any, error) {
+	call := func(_ context.Context, _, _ protocol.URI, args []any, _ map[string]any) (any, error) { //nolint:unparam // a CallFunc
 		return answer[args[1].(string)], nil
 	}
 	challenged := func(a router.Authenticator, authid string) protocol.Dict {
