@@ -102,6 +102,10 @@ func TestDemoUsers(t *testing.T) {
 			wrong := strings.Map(func(r rune) rune { return '0' + (r+1)%10 }, u.Secret)
 			_, err = d.join(t, plain, demoRealm, u.method(t, wrong))
 			require.ErrorContains(t, err, "authentication_denied")
+			nobody := u
+			nobody.AuthID = "nobody"
+			_, err = d.join(t, plain, demoRealm, nobody.method(t, wrong))
+			require.ErrorContains(t, err, "authentication_denied")
 			_, err = d.join(t, "ws://"+d.plain+"/ws", demoRealm, u.method(t, u.Secret))
 			require.ErrorContains(t, err, "no_matching_auth_method")
 		})
@@ -182,6 +186,8 @@ func TestDemoAccess(t *testing.T) {
 		{bob, "com.foo.", []session.RegisterOption{session.Prefix()}, false},
 		{bob, "com..wild", []session.RegisterOption{session.Wildcard()}, false},
 		{bob, "com.example.authorize", []session.RegisterOption{session.ForceReregister()}, false},
+		{bob, "com.example.scram_auth", []session.RegisterOption{session.ForceReregister()}, false},
+		{anonymous, "com.example.scram_auth", []session.RegisterOption{session.ForceReregister()}, false},
 		{other, "com.foo.private", nil, true},
 		{other, "com.foo.", []session.RegisterOption{session.Prefix()}, true},
 		{other, "com.example.authorize", []session.RegisterOption{session.ForceReregister()}, false},

@@ -20,6 +20,8 @@ const (
 const (
 	// demoAuthorizer is the procedure that decides what the role dynamic_authed may do.
 	demoAuthorizer protocol.URI = "com.example.authorize"
+	// demoAuthenticator is the procedure that knows the clients that authenticate by SCRAM.
+	demoAuthenticator protocol.URI = "com.example.scram_auth"
 	// demoSecret is what nobody of that role may touch.
 	demoSecret = "com.foo.private"
 )
@@ -28,13 +30,16 @@ const (
 func demoAccess() router.AuthorizationConfig {
 	everything := []router.Permission{
 		{Match: protocol.MatchPrefix, Call: true, Register: true, Publish: true, Subscribe: true},
-		// Else everybody could take the place of the authorizer, with force_reregister.
+		// Else everybody could take the place of those who decide, with force_reregister.
 		{URI: demoAuthorizer, Call: true, Publish: true, Subscribe: true},
+		{URI: demoAuthenticator, Call: true, Publish: true, Subscribe: true},
 	}
 	return router.AuthorizationConfig{Roles: []router.Role{
 		{Name: roleAnonymous, Permissions: everything},
 		{Name: roleAuthenticated, Permissions: everything},
-		{Name: roleApprover, Permissions: []router.Permission{{URI: demoAuthorizer, Register: true}}},
+		{Name: roleApprover, Permissions: []router.Permission{
+			{URI: demoAuthorizer, Register: true}, {URI: demoAuthenticator, Register: true},
+		}},
 		{Name: roleDynamic, Authorizer: router.DynamicAuthorizer{Procedure: demoAuthorizer}},
 	}}
 }
@@ -49,6 +54,7 @@ func newDemoApprover(r *cloverleaf.Router, logger *slog.Logger) (*cloverleaf.Com
 		return nil, fmt.Errorf("demo: %w", err)
 	}
 	c.Register(string(demoAuthorizer), demoAuthorize)
+	c.Register(string(demoAuthenticator), demoAuthenticate)
 	return c, nil
 }
 
@@ -56,4 +62,12 @@ func newDemoApprover(r *cloverleaf.Router, logger *slog.Logger) (*cloverleaf.Com
 func demoAuthorize(_ map[string]any, uri, _ string, options map[string]any) bool {
 	match, ok := options["match"]
 	return uri != demoSecret && (!ok || match == protocol.MatchExact.String())
+}
+
+// demoAuthenticate tells the router what it needs to know of the only client there is.
+func demoAuthenticate(_, authid string, _ map[string]any) any {
+	if authid != "carol" {
+		return nil // nobody is to learn who exists
+	}
+	return carol()
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
-	"errors"
 	"fmt"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
@@ -21,7 +19,7 @@ func demoUsers() []demoUser {
 		{auth.MethodCRA, "username", roleAuthenticated, "p4ssw0rd", "--secret"},
 		{auth.MethodCRA, "bob", roleDynamic, "p4ssw0rd", "--secret"},
 		{auth.MethodCRA, "salted", roleAuthenticated, "s33kr1t", "--secret"},
-		{auth.SCRAMAutobahn.Method(), "carol", roleAuthenticated, "p4ssw0rd", "--password"},
+		{auth.MethodSCRAMAutobahn, "carol", roleAuthenticated, "p4ssw0rd", "--password"},
 		{auth.MethodCryptosign, "alice", roleAuthenticated, "6e3a302aa67d55ffc2059efeb5cf679470b37a26ae9ac18693b56ea3d0cd331c", "--private-key"},
 	}
 }
@@ -39,13 +37,7 @@ func demoAuthenticators() ([]router.Authenticator, error) {
 	if err != nil {
 		return nil, err
 	}
-	carol, err := carolsCredential()
-	if err != nil {
-		return nil, err
-	}
-	scram, err := router.NewSCRAMUsers(router.SCRAMConfig{
-		Dialect: auth.SCRAMAutobahn, Users: map[string]router.SCRAMUser{"carol": {Role: roleAuthenticated, Credential: carol}},
-	})
+	scram, err := router.NewDynamicAuthenticator(router.DynamicConfig{Method: auth.MethodSCRAMAutobahn, Procedure: demoAuthenticator})
 	if err != nil {
 		return nil, err
 	}
@@ -62,17 +54,12 @@ func demoAuthenticators() ([]router.Authenticator, error) {
 	return []router.Authenticator{cra, scram, cryptosign, router.Anonymous{Role: roleAnonymous}}, nil
 }
 
-// carolsCredential is what the router knows of carol, who has the password p4ssw0rd.
-func carolsCredential() (auth.SCRAMCredential, error) {
-	salt, err1 := hex.DecodeString("accaa46d16de59a12db736c8ed2cc90c")
-	stored, err2 := hex.DecodeString("e699c745cc9e9876d8b61f9a14496bf6805a3391f5ecfbf7ae348a0034876485")
-	server, err3 := hex.DecodeString("92519a86d68146f15dffe50e27a6e479e41e5e40363b8714773dd8a4066ebb6c")
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return auth.SCRAMCredential{}, fmt.Errorf("carol: %w", err)
+// carol is what the router is told of carol, who has the password p4ssw0rd.
+func carol() map[string]any {
+	return map[string]any{
+		"role": roleAuthenticated, "kdf": "argon2id-13", "iterations": 4096, "memory": 512,
+		"salt":       "accaa46d16de59a12db736c8ed2cc90c",
+		"stored-key": "e699c745cc9e9876d8b61f9a14496bf6805a3391f5ecfbf7ae348a0034876485",
+		"server-key": "92519a86d68146f15dffe50e27a6e479e41e5e40363b8714773dd8a4066ebb6c",
 	}
-	return auth.SCRAMCredential{
-		Dialect:   auth.SCRAMAutobahn,
-		Params:    auth.SCRAMParams{KDF: auth.Argon2id13, Salt: salt, Iterations: 4096, Memory: 512},
-		StoredKey: auth.NewSecret(string(stored)), ServerKey: auth.NewSecret(string(server)),
-	}, nil
 }
