@@ -275,12 +275,17 @@ func TestAuthorizersOfOtherRealmsAreReserved(t *testing.T) {
 		return router.Authorization{Allow: true}, nil
 	})
 	elsewhere := router.DynamicAuthorizer{Procedure: "com.auth", Realm: "realm1"}
+	who, err := router.NewDynamicAuthenticator(router.DynamicConfig{Method: "ticket", Procedure: "com.who", Realm: "realm1"})
+	require.NoError(t, err)
 	g := newRig(t, RouterConfig{Realms: []RealmConfig{
 		{Name: "realm1", Authorization: router.AuthorizationConfig{Authorizer: everything}},
-		{Name: "realm2", Authorization: router.AuthorizationConfig{Authorizer: elsewhere}},
+		{Name: "realm2", Authorization: router.AuthorizationConfig{Authorizer: elsewhere}, Paths: map[string][]router.Authenticator{"/auth": {who}}},
 	}})
 	c := g.join(t, inThisProcess)
 	id := c.request()
+	c.send(&protocol.Register{Request: id, Procedure: "com.who"})
+	c.requireError(id, protocol.ErrorNotAuthorized)
+	id = c.request()
 	c.send(&protocol.Register{Request: id, Procedure: "com.auth"})
 	c.requireError(id, protocol.ErrorNotAuthorized)
 	c.register("com.other")

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,11 @@ func NewDynamicAuthenticator(cfg DynamicConfig) (*DynamicAuthenticator, error) {
 
 // Method returns the name of the method.
 func (d *DynamicAuthenticator) Method() string { return d.cfg.Method }
+
+// procedure returns where the procedure is, which clients must not take the place of: see Reserved.
+func (d *DynamicAuthenticator) procedure(realm protocol.URI) (in, procedure protocol.URI) {
+	return cmp.Or(d.cfg.Realm, realm), d.cfg.Procedure
+}
 
 // Begin asks the procedure, or the client for its ticket first.
 func (d *DynamicAuthenticator) Begin(req AuthRequest) (Exchange, error) {
