@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf"
+	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/auth"
 	rules "github.com/cloverleaf-wamp/cloverleaf/router"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
@@ -41,7 +42,10 @@ const (
 	carolServer = "92519a86d68146f15dffe50e27a6e479e41e5e40363b8714773dd8a4066ebb6c"
 )
 
-const user = "user" // the role of all who authenticate
+const (
+	user         = "user" // the role of all who authenticate
+	dynamicRealm = "realm2"
+)
 
 // authConfig is a node of Crossbar.io where nobody may join without authentication: port, authentication,
 // port, certificate, key, authentication.
@@ -219,20 +223,26 @@ func selfSigned(t *testing.T, folder string) (roots *x509.CertPool, certFile, ke
 	return roots, certFile, keyFile
 }
 
-// ourAccounts are accounts on the router of ours. That of carol, which Autobahn made, takes long to use: see
+// daveCredential is cheap to use, unlike that of carol, which Autobahn made: for her see
 // TestAutobahnAuthExamples.
-func ourAccounts(t *testing.T) []rules.Authenticator {
+func daveCredential(t *testing.T) auth.SCRAMCredential {
+	t.Helper()
+	c, err := auth.NewSCRAMCredential(auth.SCRAMAutobahn, auth.NewSecret("p4ssw0rd"),
+		auth.SCRAMParams{KDF: auth.Argon2id13, Salt: []byte("0123456789abcdef"), Iterations: 2, Memory: 1024})
+	require.NoError(t, err)
+	return c
+}
+
+// staticAccounts are accounts on the router of ours that are in its configuration.
+func staticAccounts(t *testing.T) []rules.Authenticator {
 	t.Helper()
 	cra, err := rules.NewCRAUsers(rules.CRAConfig{Users: map[string]rules.CRAUser{
 		"plain":  {Key: auth.NewSecret("p4ssw0rd"), Role: user},
 		"salted": {Key: auth.NewSecret(saltedKey), Role: user, Salting: auth.CRASalting{Salt: "salt123", Iterations: 100, KeyLen: 32}},
 	}})
 	require.NoError(t, err)
-	dave, err := auth.NewSCRAMCredential(auth.SCRAMAutobahn, auth.NewSecret("p4ssw0rd"),
-		auth.SCRAMParams{KDF: auth.Argon2id13, Salt: []byte("0123456789abcdef"), Iterations: 2, Memory: 1024})
-	require.NoError(t, err)
 	scram, err := rules.NewSCRAMUsers(rules.SCRAMConfig{
-		Dialect: auth.SCRAMAutobahn, Users: map[string]rules.SCRAMUser{"dave": {Credential: dave, Role: user}},
+		Dialect: auth.SCRAMAutobahn, Users: map[string]rules.SCRAMUser{"dave": {Credential: daveCredential(t), Role: user}},
 	})
 	require.NoError(t, err)
 	alice, err := auth.ParsePublicKey(aliceKey)
@@ -244,20 +254,86 @@ func ourAccounts(t *testing.T) []rules.Authenticator {
 	return []rules.Authenticator{rules.Tickets{"joe": {Ticket: "t1cket", Role: user}}, cra, scram, keys}
 }
 
-// TestAutobahnAuthentication lets Autobahn authenticate at routers of ours by every method it has.
-func TestAutobahnAuthentication(t *testing.T) {
-	t.Parallel()
-	python, _ := examples(t)
+// dynamicAccounts are the same accounts, which procedures tell of.
+func dynamicAccounts(t *testing.T) (methods []rules.Authenticator, procedures map[string]func(authid any, details map[string]any) map[string]any) {
+	t.Helper()
 	type object = map[string]any
-	r, err := cloverleaf.NewRouter(cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{Name: realm, Authenticators: ourAccounts(t)}}})
+	dave := daveCredential(t)
+	accounts := map[any]object{
+		"plain":  {"secret": "p4ssw0rd", "role": user},
+		"salted": {"secret": saltedKey, "salt": "salt123", "iterations": 100, "keylen": 32, "role": user},
+		"dave": {
+			"kdf": "argon2id-13", "iterations": 2, "memory": 1024, "role": user, "salt": hex.EncodeToString(dave.Params.Salt),
+			"stored-key": hex.EncodeToString([]byte(dave.StoredKey.Reveal())), "server-key": hex.EncodeToString([]byte(dave.ServerKey.Reveal())),
+		},
+	}
+	account := func(authid any, _ object) object { return accounts[authid] }
+	procedures = map[string]func(any, object) object{
+		auth.MethodCRA: account, auth.MethodSCRAMAutobahn: account,
+		auth.MethodTicket: func(authid any, details object) object {
+			if authid != "joe" || details["ticket"] != "t1cket" {
+				return nil
+			}
+			return object{"role": user}
+		},
+		auth.MethodCryptosign: func(authid any, _ object) object {
+			if authid != nil && authid != "alice" {
+				return nil
+			}
+			return object{"role": user, "authid": "alice", "pubkey": aliceKey}
+		},
+	}
+	for method := range procedures {
+		m, err := rules.NewDynamicAuthenticator(rules.DynamicConfig{Method: method, Procedure: "interop.auth." + protocol.URI(method)})
+		require.NoError(t, err)
+		methods = append(methods, m)
+	}
+	return methods, procedures
+}
+
+// startAuthRouter starts a router in this process with the accounts, static in the first realm and
+// dynamic in the second.
+func startAuthRouter(t *testing.T) (urls []string) {
+	t.Helper()
+	methods, procedures := dynamicAccounts(t)
+	r, err := cloverleaf.NewRouter(cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{
+		{Name: realm, Authenticators: staticAccounts(t)},
+		{Name: dynamicRealm, Authenticators: methods},
+	}})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), stopTimeout)
 		defer cancel()
 		require.NoError(t, r.Close(ctx))
 	})
+	c, err := cloverleaf.NewComponent(cloverleaf.Config{
+		Realm: dynamicRealm, Transports: []cloverleaf.Transport{r.TransportAs(rules.Principal{AuthID: "authenticator", AuthRole: "trusted"})},
+	})
+	require.NoError(t, err)
+	for method, procedure := range procedures {
+		c.Register("interop.auth."+method, func(_ string, authid any, details map[string]any) any {
+			if answer := procedure(authid, details); answer != nil {
+				return answer
+			}
+			return nil
+		})
+	}
+	require.NoError(t, c.Start(context.WithoutCancel(t.Context())))
+	t.Cleanup(func() { _ = c.Stop(context.WithoutCancel(t.Context())) })
+	_, err = c.Ready(t.Context())
+	require.NoError(t, err)
 	l, err := r.Listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
+	return l.URLs()
+}
+
+// TestAutobahnAuthentication lets Autobahn authenticate at the router of ours by every method it has: by
+// WebSocket with accounts of the configuration, by RawSocket with those of a procedure.
+func TestAutobahnAuthentication(t *testing.T) {
+	t.Parallel()
+	python, _ := examples(t)
+	type object = map[string]any
+	urls := startAuthRouter(t)
 	for _, tt := range []struct {
 		name, method string
 		account      object
@@ -276,17 +352,16 @@ func TestAutobahnAuthentication(t *testing.T) {
 		{"cryptosign without authid", "cryptosign", object{"privkey": aliceSeed}, false},
 		{"cryptosign, wrong", "cryptosign", object{"authid": "alice", "privkey": strangeSeed}, true},
 	} {
-		for i, url := range l.URLs() {
-			transport := []string{webSocket, rawSocket}[i]
-			t.Run(transport+"/"+tt.name, func(t *testing.T) {
+		for i, way := range []struct{ transport, realm string }{{webSocket, realm}, {rawSocket, dynamicRealm}} {
+			t.Run(way.transport+"/"+tt.name, func(t *testing.T) {
 				t.Parallel()
 				account, err := json.Marshal(object{tt.method: tt.account})
 				require.NoError(t, err)
 				p, err := startProgram(python, []string{
-					"peers/autobahn_python/peer.py", "--url", url, "--serializer", "cbor", "--authentication", string(account),
+					"peers/autobahn_python/peer.py", "--url", urls[i], "--serializer", "cbor", "--realm", way.realm, "--authentication", string(account),
 				})
 				require.NoError(t, err)
-				m := &member{peer: p, cell: cell{kind: autobahnPython(), transport: transport, serializer: "cbor"}}
+				m := &member{peer: p, cell: cell{kind: autobahnPython(), transport: way.transport, serializer: "cbor"}}
 				t.Cleanup(m.stop)
 				m.traceOnFailure(t)
 				if tt.refused {
