@@ -40,14 +40,15 @@ func (v *receiver) seen(id, n uint64) (sender int, counts bool) {
 	return sender, s != nil && s.seen(n)
 }
 
-// called is seen for a call, which the router has sent with a request of its own.
-func (v *receiver) called(id, n uint64, request protocol.ID) (sender int, counts bool) {
+// called is seen for a call, which the router has sent with a request of its own. It returns whether the
+// call is to be counted.
+func (v *receiver) called(id, n uint64, request protocol.ID) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.random = v.random || uint64(request) > v.request+maxSkip
 	v.request = max(v.request, uint64(request))
-	sender, s := v.stream(id, n)
-	return sender, s != nil && s.seenAs(n, uint64(request))
+	_, s := v.stream(id, n)
+	return s != nil && s.seenAs(n, uint64(request))
 }
 
 // stream returns the stream of a sender and its index, -1 for that of another process. The stream is nil

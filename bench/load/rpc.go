@@ -152,7 +152,7 @@ func (r *run) serve(i int) session.InvocationHandler {
 			return session.Reply{}, errNoCall
 		}
 		if id != 0 {
-			if _, counts := v.called(id, n, inv.Request()); counts && r.cfg.Senders == 0 {
+			if v.called(id, n, inv.Request()) && r.cfg.Senders == 0 {
 				r.m.count(i, r.m.now())
 			}
 		}

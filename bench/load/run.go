@@ -20,8 +20,9 @@ const (
 	tick = time.Second
 	// drainTick is how often the end of what is under way is looked for.
 	drainTick = 20 * time.Millisecond
-	// standstill is how long nothing comes until what is missing is given up.
-	standstill = 2 * time.Second
+	// standstill is for how many of these nothing comes until what is missing is given up. Ticks that a
+	// busy machine has missed do not count.
+	standstill = 100
 	// forever is how long to wait for something else.
 	forever = time.Duration(-1)
 )
@@ -65,12 +66,12 @@ func Run(ctx context.Context, cfg Config) (*report.Report, error) {
 	r.m = newMeter(len(r.kinds))
 	r.tell("connecting")
 	err := prepare(ctx)
-	if err == nil && cfg.Mode == Sessions {
-		err = r.hold(ctx)
-	} else if err == nil {
-		err = r.measure(ctx)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if cfg.Mode == Sessions {
+		r.hold(ctx)
+	} else if err := r.measure(ctx); err != nil {
 		return nil, err
 	}
 	r.m.closed.Store(true)
@@ -111,14 +112,23 @@ func (r *run) measure(ctx context.Context) error {
 			r.pacer.run()
 		}
 	}()
+	var cpu time.Duration
+	start := func() {
+		cpu = cpuTime()
+		r.m.from.Store(r.m.now())
+	}
+	if r.cfg.Warmup == 0 {
+		start() // the first operation counts
+	}
 	for _, l := range r.lanes {
 		l.pump()
 	}
 	r.wait(ctx, "warming up", r.cfg.Warmup, nil)
 	err := ctx.Err()
 	if err == nil {
-		cpu := cpuTime()
-		r.m.from.Store(r.m.now())
+		if r.cfg.Warmup > 0 {
+			start()
+		}
 		r.finished = r.wait(ctx, "measuring", cmp.Or(r.cfg.Duration, forever), nil) || r.cfg.Duration == 0
 		r.m.until.Store(r.m.now())
 		r.cpu = cpuTime() - cpu
@@ -134,7 +144,7 @@ func (r *run) measure(ctx context.Context) error {
 }
 
 // hold joins all sessions, which is what is measured, and keeps them for a while.
-func (r *run) hold(ctx context.Context) error {
+func (r *run) hold(ctx context.Context) {
 	l, cpu := r.lanes[0], cpuTime()
 	joined := make(chan struct{})
 	r.m.from.Store(r.m.now())
@@ -147,7 +157,6 @@ func (r *run) hold(ctx context.Context) error {
 	if r.finished && r.fleet.live.Load() > 0 {
 		r.finished = r.wait(ctx, fmt.Sprintf("holding %d sessions", r.fleet.live.Load()), r.cfg.Duration, nil)
 	}
-	return nil
 }
 
 // wait goes on for a while, or until done is closed. It reports whether that was it, and not the end of
@@ -216,11 +225,11 @@ func (r *run) drain() {
 	r.tell("waiting for the last ones")
 	ticker := time.NewTicker(drainTick)
 	defer ticker.Stop()
-	last, since := r.arrived(), time.Now()
-	for !r.quiet() && time.Since(since) < standstill {
+	last := r.arrived()
+	for idle := 0; !r.quiet() && idle < standstill; idle++ {
 		<-ticker.C
 		if now := r.arrived(); now != last {
-			last, since = now, time.Now()
+			last, idle = now, 0
 		}
 	}
 }
@@ -320,7 +329,7 @@ func (r *run) warnings(rep *report.Report) []string {
 	}
 	if r.pacer != nil && len(rep.Latencies) > 0 {
 		if late := r.pacer.lateness(); late > rep.Latencies[0].P99/10 {
-			list = append(list, fmt.Sprintf("the generator itself was late by %v (p99), which is part of the latencies", late.Round(time.Microsecond)))
+			list = append(list, fmt.Sprintf("the generator itself was late by %s (p99), which is part of the latencies: the processors were busy", report.Duration(late)))
 		}
 	}
 	return append(list, r.receiverWarnings()...)

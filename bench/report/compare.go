@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -45,12 +46,9 @@ func Compare(w io.Writer, a, b []*Report) error {
 	return err
 }
 
-// name returns what a side is called.
+// name returns what a side is called. Not every router says what it is.
 func name(side []*Report) string {
-	if side[0].Label != "" {
-		return side[0].Label
-	}
-	return side[0].Router
+	return cmp.Or(side[0].Label, side[0].Router, side[0].Settings["url"])
 }
 
 // row is one figure of a report.
@@ -202,11 +200,7 @@ func values(all []*Report, value func(*Report) string) string {
 			list = append(list, v)
 		}
 	}
-	text := list[0]
-	for _, v := range list[1:] {
-		text += " and " + v
-	}
-	return text
+	return strings.Join(list, " and ")
 }
 
 func quoted(s string) string {

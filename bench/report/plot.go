@@ -13,7 +13,7 @@ import (
 // The picture, in pixels.
 const (
 	plotWidth, plotHeight  = 800, 460
-	plotLeft, plotRight    = 80, 24
+	plotLeft, plotRight    = 80, 40
 	plotTop, plotBottom    = 48, 64
 	plotInner              = plotWidth - plotLeft - plotRight
 	plotDepth              = plotHeight - plotTop - plotBottom

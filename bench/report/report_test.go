@@ -153,7 +153,8 @@ func TestCompareFails(t *testing.T) {
 func TestCompareWithoutLatencies(t *testing.T) {
 	t.Parallel()
 	a, b := sample("one", 1), sample("two", 1)
-	b.Latencies = nil
+	b.Latencies, b.Router = nil, ""
+	require.Regexp(t, `(?m)^router +one +rs://two$`, compared(t, []*Report{a}, []*Report{b}))
 	require.Regexp(t, `(?m)^call p99 +\S+ \S+ +- *$`, compared(t, []*Report{a}, []*Report{b}))
 }
 

@@ -54,7 +54,7 @@ type bencher struct {
 func benchCommand() *command {
 	c := &bencher{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	c.client.define(flags)
+	c.define(flags)
 	flags.IntVar(&c.connections, "connections", -1, "`N` callers and as many callees, publishers and subscribers, or sessions (default 1; sessions 1000, churn 16)")
 	flags.IntVar(&c.callers, "callers", -1, "`N` rpc: other than --connections; 0 leaves them to another process")
 	flags.IntVar(&c.callees, "callees", -1, "`N` rpc: other than --connections; 0 leaves them to another process")
