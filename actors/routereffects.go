@@ -133,11 +133,35 @@ func (s *routerSession) postAll() {
 func (s *routerSession) post(b *deliveries) {
 	to := b.to
 	handle := handleOf(to)
+	if handle.gone.Load() && s.session != nil {
+		s.giveBack(b)
+		return
+	}
 	n := b.size
 	b.post(s.router.host) // it is the receiver's from now on
 	s.watch(handle, n)
 	if handle.gone.Load() && s.session != nil {
 		s.session.CalleeGone(to, s)
+	}
+}
+
+// giveBack handles a batch for a session that has ended before it was posted: its calls
+// may go to other callees, and nobody waits for the rest.
+func (s *routerSession) giveBack(b *deliveries) {
+	var back *deliveries
+	for _, d := range b.list {
+		if d.Kind != router.Invoke {
+			continue
+		}
+		if back == nil {
+			back = newDeliveries(s.peer)
+		}
+		d.Kind, d.Error = router.Refused, protocol.ErrorCanceled
+		back.add(d)
+	}
+	b.free()
+	if back != nil {
+		back.post(s.router.host)
 	}
 }
 

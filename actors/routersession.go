@@ -331,6 +331,8 @@ func (s *routerSession) deliver(b *deliveries) {
 		// that has left at once does the same.
 		session = router.NewSession(b.to, s.router.cfg.Session)
 		session.Leave(s)
+	} else {
+		session.Route(s.realm.snapshot.Load())
 	}
 	for i := range b.list {
 		if b.list[i].Kind == router.Acknowledge && session == s.session {

@@ -28,6 +28,8 @@ func (s *Session) Deliver(d *Delivery, eff Effects) {
 		s.pass(d, eff)
 	case Interrupt:
 		s.interruptCallee(d, eff)
+	case Refused:
+		s.refused(d, eff)
 	case Yielded:
 		s.answer(d, eff)
 	case CallFailed:

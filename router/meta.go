@@ -170,8 +170,7 @@ func (s *Session) finish(a *lateAnswer, eff Effects) {
 		return
 	}
 	out.failure = protocol.Error{RequestType: protocol.TypeCall, Request: a.request, Error: protocol.ErrorInvalidPayload}
-	var reason *metaError
-	if errors.As(err, &reason) {
+	if reason, ok := errors.AsType[*metaError](err); ok {
 		out.failure.Error = reason.uri
 		out.failure.Payload, _ = codec.EncodePayload(s.serializer(), []any{reason.message}, nil) // text is always encodable
 	}

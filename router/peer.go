@@ -45,7 +45,8 @@ type Effects interface {
 	// whether the peer keeps up: if not, ev was dropped, and what follows would be.
 	SendRetained(ev *protocol.Event) bool
 	// Deliver hands d to another session, which may be on its way out: an Invoke
-	// that cannot be delivered comes back as a CallFailed with ErrorCanceled.
+	// that cannot be delivered comes back as a CallFailed with ErrorCanceled, or as it
+	// was, but Refused, when it is certain that the callee has not got it.
 	Deliver(to *Peer, d Delivery)
 	// Command hands c to the realm, and has what follows routed against the latest
 	// snapshot.
@@ -63,9 +64,9 @@ type Effects interface {
 type Delivery struct {
 	Kind    DeliveryKind
 	Mode    protocol.CancelMode // Interrupt
-	Error   protocol.URI        // CallFailed without Message; Interrupt: the reason
-	Call    *Call               // Invoke, Interrupt, Yielded, CallFailed
-	Message protocol.Message    // Invoke: *Call; Yielded: *Yield; CallFailed: *Error; Acknowledge, Revoke; Kill: *Goodbye
+	Error   protocol.URI        // CallFailed without Message; Interrupt and Refused: the reason
+	Call    *Call               // Invoke, Interrupt, Yielded, CallFailed, Refused
+	Message protocol.Message    // Invoke and Refused: *Call; Yielded: *Yield; CallFailed: *Error; Acknowledge, Revoke; Kill: *Goodbye
 	Events  *Events             // EventRun
 	late    *lateAnswer         // Acknowledge
 }
@@ -79,6 +80,7 @@ const (
 	Interrupt                           // caller to callee: canceled, timed out, or the caller left
 	Yielded                             // callee to caller: a YIELD
 	CallFailed                          // callee to caller: the final error
+	Refused                             // callee to caller: an Invoke that came too late, to go to another callee
 	EventRun                            // publisher to subscriber
 	Acknowledge                         // realm to session: the answer to a Command
 	Revoke                              // realm to session: a registration or subscription is taken away
@@ -107,7 +109,7 @@ func (d *Delivery) Size() int {
 }
 
 // Call is the record of a call under way. Both sessions hold it, but no field has
-// two owners: caller, callee, request, registration and endpoint never change, the
+// two owners: the first ones never change, the
 // rest belongs to the side that the comment names.
 type Call struct {
 	caller   *Peer
@@ -115,6 +117,7 @@ type Call struct {
 	request  protocol.ID // CALL.Request
 	reg      *Registration
 	endpoint *Endpoint
+	avoid    []*Peer // callees that had left when the call came
 
 	timeout  time.Duration // caller's: 0 is off
 	canceled bool          // caller's: CANCEL mode kill is under way

@@ -2,6 +2,7 @@ package router
 
 import (
 	sequence "container/list"
+	"slices"
 
 	iradix "github.com/hashicorp/go-immutable-radix/v2"
 
@@ -106,9 +107,9 @@ func (r *replay) matching(yield func(*retainedTopic) bool) {
 
 // latest returns the last event that p may have, or nil.
 func (t *retainedTopic) latest(p *Peer) *publication {
-	for i := len(t.events) - 1; i >= 0; i-- {
-		if t.events[i].retainedFor(p) {
-			return t.events[i]
+	for _, kept := range slices.Backward(t.events) {
+		if kept.retainedFor(p) {
+			return kept
 		}
 	}
 	return nil

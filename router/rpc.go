@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
@@ -60,18 +61,48 @@ func (s *Session) routeCall(m *protocol.Call, eff Effects) error {
 		identified.Options.DiscloseMe = true
 		m = &identified
 	}
-	endpoint := r.reg.pick(randomBelow)
-	c := &Call{caller: s.peer, callee: endpoint.Peer, request: m.Request, reg: r.reg, endpoint: endpoint}
+	s.called = m.Request
+	s.dispatch(m, &Call{reg: r.reg, endpoint: r.reg.pick(randomBelow)}, eff)
+	return nil
+}
+
+// dispatch hands a call to the callee that was picked for it.
+func (s *Session) dispatch(m *protocol.Call, c *Call, eff Effects) {
+	c.caller, c.callee, c.request = s.peer, c.endpoint.Peer, m.Request
 	if s.calls == nil {
 		s.calls = make(map[protocol.ID]*Call)
 	}
 	s.calls[m.Request] = c
-	if m.Options.Timeout > 0 && !endpoint.ForwardTimeout {
+	if m.Options.Timeout > 0 && !c.endpoint.ForwardTimeout {
 		c.timeout = milliseconds(m.Options.Timeout)
 		eff.StartTimer(m.Request, c.timeout)
 	}
 	eff.Deliver(c.callee, Delivery{Kind: Invoke, Call: c, Message: m})
-	return nil
+}
+
+// refused handles a call that came too late for its callee, which has never heard of it:
+// another callee gets it, if there is one. Not so when the peer has called again in the
+// meantime: calls reach a callee in their order (Basic Profile, "Ordering Guarantees").
+func (s *Session) refused(d *Delivery, eff Effects) {
+	const most = 8
+	c := d.Call
+	m, ok := d.Message.(*protocol.Call)
+	if !ok || s.calls[c.request] != c {
+		return
+	}
+	r, _ := s.procedure(m.Procedure)
+	if c.canceled || s.called != c.request || r.reg == nil || len(c.avoid) >= most {
+		s.callFailed(d, eff)
+		return
+	}
+	avoid := append(slices.Clip(c.avoid), c.callee)
+	endpoint := r.reg.pickOther(randomBelow, avoid)
+	if endpoint == nil {
+		s.callFailed(d, eff)
+		return
+	}
+	s.forget(c, eff)
+	s.dispatch(m, &Call{reg: r.reg, endpoint: endpoint, avoid: avoid}, eff)
 }
 
 // procedure finds the registration or meta procedure that a call of uri selects, if any, and
@@ -107,7 +138,7 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 		if s.closing || s.over {
 			failure = protocol.ErrorCanceled
 		}
-		eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Error: failure})
+		eff.Deliver(c.caller, Delivery{Kind: Refused, Call: c, Message: m, Error: failure})
 		return
 	}
 	s.invocation = s.invocation.Next()

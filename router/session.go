@@ -67,6 +67,7 @@ type Session struct {
 	snap *Snapshot
 
 	watermark   protocol.ID           // the last request id of the peer
+	called      protocol.ID           // the last CALL.Request that went to a callee
 	calls       map[protocol.ID]*Call // by CALL.Request: what the peer waits for
 	invocation  protocol.ID           // the last invocation id sent
 	invocations map[protocol.ID]*Call // by INVOCATION.Request: what the peer works on

@@ -66,6 +66,16 @@ func (r *Registration) pick(random func(n int) int) *Endpoint {
 	}
 }
 
+// pickOther is pick without the callees that are to be avoided; nil if no other is left.
+func (r *Registration) pickOther(random func(n int) int, avoid []*Peer) *Endpoint {
+	rest := *r
+	rest.Callees = slices.DeleteFunc(slices.Clone(r.Callees), func(e Endpoint) bool { return slices.Contains(avoid, e.Peer) })
+	if len(rest.Callees) == 0 {
+		return nil
+	}
+	return rest.pick(random)
+}
+
 // cursorFor returns a round robin cursor for the registration without its i-th
 // callee, or with another one behind the last if there is no i-th: the one whose turn
 // it was is still next, so that nobody is skipped.

@@ -263,14 +263,26 @@ func (x *site) SendRetained(ev *protocol.Event) bool {
 func (x *site) Deliver(to *Peer, d Delivery) {
 	y := to.Handle.(*site)
 	x.out = append(x.out, func() {
+		if y.gone && d.Kind == Invoke && !x.gone { // the surroundings know it for certain
+			d.Kind, d.Error = Refused, protocol.ErrorCanceled
+			x.in = append(x.in, func() { x.refresh(); x.s.Deliver(&d, x) })
+			return
+		}
 		if y.gone {
 			x.lost = append(x.lost, to)
 			if x.w.lose != nil && x.w.lose() {
 				return
 			}
 		}
-		y.in = append(y.in, func() { y.s.Deliver(&d, y) })
+		y.in = append(y.in, func() { y.refresh(); y.s.Deliver(&d, y) })
 	})
+}
+
+// refresh has the session route by the latest snapshot, as its actor does.
+func (x *site) refresh() {
+	if !x.gone {
+		x.s.Route(x.w.snap)
+	}
 }
 
 // Command implements Effects.
