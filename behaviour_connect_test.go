@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -231,18 +232,27 @@ func TestBehaviour10_HandshakeFailures(t *testing.T) {
 // web serves one HTTP request on a connection.
 func web(f http.HandlerFunc) func(nc net.Conn) {
 	return func(nc net.Conn) {
-		ended := make(chan struct{})
-		l := newConnListener()
+		l, ended := newConnListener(), make(chan struct{})
 		l.conns <- nc
-		srv := &http.Server{Handler: f, ReadHeaderTimeout: patience, ConnState: func(_ net.Conn, s http.ConnState) {
-			if s == http.StateClosed || s == http.StateHijacked || s == http.StateIdle {
-				select {
-				case <-ended:
-				default:
-					close(ended)
+		end := sync.OnceFunc(func() { close(ended) })
+		var hijacked atomic.Bool
+		srv := &http.Server{
+			ReadHeaderTimeout: patience,
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				f(w, r)
+				if hijacked.Load() {
+					end()
 				}
-			}
-		}}
+			}),
+			ConnState: func(_ net.Conn, s http.ConnState) {
+				switch s {
+				case http.StateHijacked:
+					hijacked.Store(true)
+				case http.StateClosed, http.StateIdle:
+					end()
+				}
+			},
+		}
 		go func() { _ = srv.Serve(l) }()
 		<-ended
 		_ = srv.Close()

@@ -93,7 +93,7 @@ func TestBehaviour61_EveryTransport(t *testing.T) {
 			way, cut := cuttable(tr)
 			callee := observe(t, cloverleaf.Config{Name: "callee"}, tr)
 			events := make(chan string, 1000)
-			interrupted := make(chan error, 1)
+			running, interrupted := make(chan struct{}), make(chan error, 1)
 			callee.Register("com.add", func(x, y int) int { return x + y })
 			callee.Register("com.echo", func(b []byte) []byte { return b })
 			callee.Register("com.fail", func() error { return session.NewError("com.error", 7) })
@@ -106,6 +106,7 @@ func TestBehaviour61_EveryTransport(t *testing.T) {
 				return session.Reply{Args: []any{100}}, nil
 			})
 			callee.Register("com.wait", func(ctx context.Context) error {
+				running <- struct{}{}
 				<-ctx.Done()
 				interrupted <- context.Cause(ctx)
 				return ctx.Err()
@@ -115,7 +116,8 @@ func TestBehaviour61_EveryTransport(t *testing.T) {
 			caller := observe(t, cloverleaf.Config{Name: "caller"}, way)
 			s := caller.join()
 			for range 2 {
-				requireCalls(t, s, interrupted)
+				requireCalls(t, s)
+				requireCanceling(t, s, running, interrupted)
 				requireEvents(t, s, events)
 				cut()
 				<-s.Done()
@@ -129,7 +131,7 @@ func TestBehaviour61_EveryTransport(t *testing.T) {
 	}
 }
 
-func requireCalls(t *testing.T, s *session.Session, interrupted <-chan error) {
+func requireCalls(t *testing.T, s *session.Session) {
 	t.Helper()
 	ctx := t.Context()
 	var all sync.WaitGroup
@@ -159,10 +161,17 @@ func requireCalls(t *testing.T, s *session.Session, interrupted <-chan error) {
 	require.Equal(t, 100, n)
 	require.Len(t, counted, 100)
 	require.IsIncreasing(t, counted)
-	short, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
-	defer cancel()
-	_, err = s.Call(short, "com.wait")
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func requireCanceling(t *testing.T, s *session.Session, running <-chan struct{}, interrupted <-chan error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-running
+		cancel()
+	}()
+	_, err := s.Call(ctx, "com.wait")
+	require.ErrorIs(t, err, context.Canceled)
 	require.Error(t, <-interrupted)
 }
 
