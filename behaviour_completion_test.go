@@ -247,6 +247,7 @@ func TestBehaviour30_OneMain(t *testing.T) {
 			s = c.next(s)
 			require.Equal(t, 30*time.Second, time.Since(start))
 		}
+		synctest.Wait()
 		c.stop()
 		require.Equal(t, 6, begun)
 		require.Equal(t, 1, most)

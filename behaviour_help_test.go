@@ -15,7 +15,6 @@ import (
 
 	"github.com/cloverleaf-wamp/cloverleaf"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
-	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
 	"github.com/cloverleaf-wamp/cloverleaf/session"
 	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
@@ -336,14 +335,6 @@ func but[M protocol.Message](does func(l *link, m M)) part {
 		}
 		polite(l, m)
 	}
-}
-
-// content encodes positional values as pipes do.
-func content(t *testing.T, args ...any) protocol.Payload {
-	t.Helper()
-	p, err := codec.EncodePayload(protocol.MessagePack, args, nil)
-	require.NoError(t, err)
-	return p
 }
 
 // embedded returns a router that ends with the test, and a way to it.

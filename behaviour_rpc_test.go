@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -276,32 +277,32 @@ func requireMapped(t *testing.T, s *session.Session) {
 	require.Equal(t, protocol.URI("com.error.stock"), e.URI)
 }
 
+// count sends so many progressive results with positional and keyword values in turn. It fails at the end if there are 3.
+func count(ctx context.Context, inv *session.Invocation) (session.Reply, error) {
+	var n int
+	err := inv.Decode(&n)
+	for i := 0; i < n && err == nil; i++ {
+		err = errors.Join(inv.Progress(ctx, i), inv.Yield(ctx, session.Reply{KwArgs: map[string]any{"i": i}}))
+	}
+	if err == nil && n == 3 {
+		err = session.NewError("com.error.three")
+	}
+	return session.Reply{Args: []any{inv.Details.ReceiveProgress}}, err
+}
+
 // Progressive results reach whoever asks for them, in order, with keyword values or without; a callee may fail after some,
 // and one that is not asked for any sends none.
 func TestBehaviour38_ProgressiveResults(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		_, tr := embedded(t, cloverleaf.RouterConfig{})
 		c := observe(t, cloverleaf.Config{}, tr)
-		c.Register("com.count", func(ctx context.Context, inv *session.Invocation) (session.Reply, error) {
-			var n int
-			if err := inv.Decode(&n); err != nil {
-				return session.Reply{}, err
-			}
-			for i := range n {
-				if err := inv.Progress(ctx, i); err != nil {
-					return session.Reply{}, err
-				}
-				if err := inv.Yield(ctx, session.Reply{KwArgs: map[string]any{"i": i}}); err != nil {
-					return session.Reply{}, err
-				}
-			}
-			if n == 3 {
-				return session.Reply{}, session.NewError("com.error.three")
-			}
-			return session.Reply{Args: []any{inv.Details.ReceiveProgress}}, nil
-		})
+		c.Register("com.count", count)
 		s := c.join()
-		for n, want := range map[int]string{2: "[0]map[];[]map[i:0];[1]map[];[]map[i:1];", 3: "[0]map[];[]map[i:0];[1]map[];[]map[i:1];[2]map[];[]map[i:2];"} {
+		for n, want := range map[int]string{
+			0: "",
+			2: "[0]map[];[]map[i:0];[1]map[];[]map[i:1];",
+			3: "[0]map[];[]map[i:0];[1]map[];[]map[i:1];[2]map[];[]map[i:2];",
+		} {
 			var got strings.Builder
 			res, err := s.Call(t.Context(), "com.count", session.Args(n), session.OnProgress(func(r *session.Result) {
 				require.True(t, r.Details.Progress)
@@ -602,70 +603,67 @@ func TestBehaviour44_BadPayloads(t *testing.T) {
 // beyond the limit of its session the caller is told.
 func TestBehaviour49_SharedProcedures(t *testing.T) {
 	t.Parallel()
-	wants := map[protocol.InvokePolicy]string{protocol.InvokeFirst: "aaaaaa", protocol.InvokeLast: "cccccc", protocol.InvokeRoundRobin: "abcabc"}
-	for _, policy := range []protocol.InvokePolicy{
-		protocol.InvokeSingle, protocol.InvokeFirst, protocol.InvokeLast, protocol.InvokeRoundRobin, protocol.InvokeRandom,
+	for policy, want := range map[protocol.InvokePolicy]string{
+		protocol.InvokeSingle: "aaaaaa", protocol.InvokeFirst: "aaaaaa", protocol.InvokeLast: "cccccc",
+		protocol.InvokeRoundRobin: "abcabc", protocol.InvokeRandom: "",
 	} {
 		t.Run(string(policy), func(t *testing.T) {
 			virtual(t, func(t *testing.T) {
-				_, tr := embedded(t, cloverleaf.RouterConfig{})
-				caller := observe(t, cloverleaf.Config{}, tr).join()
-				for i, name := range []string{"a", "b", "c"} {
-					s := observe(t, cloverleaf.Config{Name: name}, tr).join()
-					_, err := s.Register(t.Context(), "com.who", func() string { return name }, session.Invoke(policy))
-					if policy == protocol.InvokeSingle && i > 0 {
-						require.Equal(t, protocol.ErrorProcedureAlreadyExists, session.ErrorURI(err))
-						continue
-					}
-					require.NoError(t, err)
-				}
-				var got strings.Builder
-				for range 6 {
-					name, err := session.Call[string](t.Context(), caller, "com.who")
-					require.NoError(t, err)
-					got.WriteString(name)
-				}
-				switch policy {
-				case protocol.InvokeSingle:
-					require.Equal(t, "aaaaaa", got.String())
-				case protocol.InvokeRandom:
-					for range 100 {
-						name, err := session.Call[string](t.Context(), caller, "com.who")
+				s := sharedProcedure(t, policy)
+				calls := func(n int) (names string) {
+					for range n {
+						name, err := session.Call[string](t.Context(), s, "com.who")
 						require.NoError(t, err)
-						got.WriteString(name)
+						names += name
 					}
-					require.Subset(t, strings.Split(got.String(), ""), []string{"a", "b", "c"})
-				default:
-					require.Equal(t, wants[policy], got.String())
+					return names
 				}
+				if want == "" {
+					require.Subset(t, strings.Split(calls(100), ""), []string{"a", "b", "c"})
+					return
+				}
+				require.Equal(t, want, calls(6))
 			})
 		})
 	}
-	t.Run("concurrency", func(t *testing.T) {
-		virtual(t, func(t *testing.T) {
-			_, tr := embedded(t, cloverleaf.RouterConfig{})
-			c := observe(t, cloverleaf.Config{MaxInvocations: 4}, tr)
-			c.Register("com.slow", func() { takes(time.Second) }, session.Concurrency(2))
-			c.join()
-			caller := observe(t, cloverleaf.Config{Name: "caller"}, tr).join()
-			start, j := time.Now(), new(journal)
-			j.start = start
-			done := make(chan struct{}, 6)
-			for range 6 {
-				go func() {
-					_, err := caller.Call(t.Context(), "com.slow")
-					j.add("%s", session.ErrorURI(err))
-					done <- struct{}{}
-				}()
-			}
-			for range 6 {
-				<-done
-			}
-			limit := string(protocol.ErrorLimitExceeded)
-			require.Equal(t, []string{limit, limit, "", "", "", ""}, j.all())
-			require.Equal(t, []float64{0, 0, 1, 1, 2, 2}, j.seconds())
+	t.Run("concurrency", func(t *testing.T) { virtual(t, requireConcurrency) })
+}
+
+// sharedProcedure has a, b and c register a procedure, in this order, and returns the session of a caller.
+func sharedProcedure(t *testing.T, policy protocol.InvokePolicy) *session.Session {
+	t.Helper()
+	_, tr := embedded(t, cloverleaf.RouterConfig{})
+	for _, name := range []string{"a", "b", "c"} {
+		s := observe(t, cloverleaf.Config{Name: name}, tr).join()
+		_, err := s.Register(t.Context(), "com.who", func() string { return name }, session.Invoke(policy))
+		if policy == protocol.InvokeSingle && name != "a" {
+			require.Equal(t, protocol.ErrorProcedureAlreadyExists, session.ErrorURI(err))
+			continue
+		}
+		require.NoError(t, err)
+	}
+	return observe(t, cloverleaf.Config{Name: "caller"}, tr).join()
+}
+
+func requireConcurrency(t *testing.T) {
+	t.Helper()
+	_, tr := embedded(t, cloverleaf.RouterConfig{})
+	c := observe(t, cloverleaf.Config{MaxInvocations: 4}, tr)
+	c.Register("com.slow", func() { takes(time.Second) }, session.Concurrency(2))
+	c.join()
+	caller := observe(t, cloverleaf.Config{Name: "caller"}, tr).join()
+	j := &journal{start: time.Now()}
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			_, err := caller.Call(t.Context(), "com.slow")
+			j.add("%s", session.ErrorURI(err))
 		})
-	})
+	}
+	all.Wait()
+	limit := string(protocol.ErrorLimitExceeded)
+	require.Equal(t, []string{limit, limit, "", "", "", ""}, j.all())
+	require.Equal(t, []float64{0, 0, 1, 1, 2, 2}, j.seconds())
 }
 
 // Who calls and who publishes is disclosed if the caller, the publisher or the callee asks for it and the router allows
