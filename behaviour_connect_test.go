@@ -95,8 +95,8 @@ func TestBehaviour07_MaxRetries(t *testing.T) {
 		virtual(t, func(t *testing.T) {
 			p := perform(nil)
 			observe(t, cloverleaf.Config{}, p.transport()).start()
-			pass(24 * time.Hour)
-			require.Equal(t, 24*60*60+1, p.attempts())
+			pass(time.Hour)
+			require.Equal(t, 60*60+1, p.attempts())
 		})
 	})
 }
@@ -399,7 +399,7 @@ func TestBehaviour13_HalfOpen(t *testing.T) {
 					start := time.Now()
 					s := c.join()
 					if answers {
-						pass(24 * time.Hour)
+						pass(time.Hour)
 						require.NoError(t, s.Err())
 					} else {
 						<-s.Done()
