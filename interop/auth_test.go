@@ -180,8 +180,9 @@ func scram(authid, password string) session.SCRAMAuth {
 // authenticate joins as a component of ours, and leaves. The error is what it ends with if it cannot.
 func authenticate(t *testing.T, url string, roots *x509.CertPool, method session.Authenticator) (session.SessionDetails, error) {
 	t.Helper()
-	cfg := cloverleaf.Config{Realm: realm, Transports: cloverleaf.URLs(url)}
+	cfg := cloverleaf.Config{Realm: realm, Transports: cloverleaf.URLs(url), JoinTimeout: startTimeout}
 	cfg.Transports[0].MaxRetries = -1
+	cfg.Transports[0].Options.HandshakeTimeout = startTimeout
 	if strings.HasPrefix(url, "wss:") {
 		cfg.Transports[0].TLS = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13}
 	}

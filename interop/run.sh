@@ -163,4 +163,4 @@ if [[ -n ${INTEROP_CROSSBAR_MISSING:-} ]]; then
   left_out=(-skip 'Crossbar|TestIdle/Crossbar')
 fi
 # The tests are few and mostly wait, so they all run at the same time.
-go test -tags interop -count=1 -timeout 6m -parallel 10 "${left_out[@]}" ./interop "$@"
+go test -tags interop -count=1 -timeout 9m -parallel 10 "${left_out[@]}" ./interop "$@"
