@@ -102,3 +102,11 @@ type Passthru struct {
 	Cipher     string
 	KeyID      string
 }
+
+// Size returns the number of bytes of the texts, 0 for nil.
+func (p *Passthru) Size() int {
+	if p == nil {
+		return 0
+	}
+	return len(p.Scheme) + len(p.Serializer) + len(p.Cipher) + len(p.KeyID)
+}

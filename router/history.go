@@ -184,17 +184,6 @@ type historyPage struct {
 	events []*publication
 }
 
-// historyEvent is an event of a history as the meta API shows it.
-type historyEvent struct {
-	Timestamp    string         `json:"timestamp"`
-	Subscription protocol.ID    `json:"subscription"`
-	Publication  protocol.ID    `json:"publication"`
-	Topic        protocol.URI   `json:"topic"`
-	Details      historyDetails `json:"details"`
-	Args         []any          `json:"args"`
-	KwArgs       map[string]any `json:"kwargs"`
-}
-
 type historyDetails struct {
 	Topic             protocol.URI `json:"topic,omitempty"`
 	Publisher         protocol.ID  `json:"publisher,omitempty"`
@@ -206,34 +195,45 @@ type historyDetails struct {
 	KeyID             string       `json:"ppt_keyid,omitempty"`
 }
 
-// show returns the events in a form that can be encoded.
-func (h *historyPage) show() ([]historyEvent, error) {
-	list := make([]historyEvent, 0, len(h.events))
-	for _, p := range h.events {
-		ev := historyEvent{Timestamp: timestamp(p.at), Subscription: h.sub, Publication: p.id, Topic: p.topic}
-		ev.Details = historyDetails{
-			Topic: p.topic, Publisher: p.details.Publisher,
-			PublisherAuthID: p.details.PublisherAuthID, PublisherAuthRole: p.details.PublisherAuthRole,
-		}
-		if t := p.details.Passthru; t != nil {
-			ev.Details.Scheme, ev.Details.Serializer, ev.Details.Cipher, ev.Details.KeyID = t.Scheme, t.Serializer, t.Cipher, t.KeyID
-		}
-		var err error
-		if ev.Args, err = codec.Args(p.payload); err != nil {
-			return nil, err
-		}
-		if ev.KwArgs, err = codec.KwArgs(p.payload); err != nil {
-			return nil, err
-		}
-		if ev.Args == nil {
-			ev.Args = []any{}
-		}
-		if ev.KwArgs == nil {
-			ev.KwArgs = map[string]any{}
-		}
-		list = append(list, ev)
+// encode returns the result that shows the events. One that cannot be shown to this peer, which is
+// the publisher's fault, is shown without its payload.
+func (h *historyPage) encode(s protocol.Serializer) (protocol.Payload, error) {
+	list := make([]any, len(h.events))
+	for i, p := range h.events {
+		list[i] = h.show(p, p.payload)
 	}
-	return list, nil
+	payload, err := codec.EncodePayload(s, []any{list}, nil)
+	if err == nil {
+		return payload, nil
+	}
+	for i, p := range h.events {
+		if _, err := codec.EncodePayload(s, []any{list[i : i+1]}, nil); err != nil {
+			list[i] = h.show(p, protocol.Payload{})
+		}
+	}
+	return codec.EncodePayload(s, []any{list}, nil)
+}
+
+// show returns an event as the meta API shows it, with a payload that nobody has looked at.
+func (h *historyPage) show(p *publication, payload protocol.Payload) map[string]any {
+	details := historyDetails{
+		Topic: p.topic, Publisher: p.details.Publisher,
+		PublisherAuthID: p.details.PublisherAuthID, PublisherAuthRole: p.details.PublisherAuthRole,
+	}
+	if t := p.details.Passthru; t != nil {
+		details.Scheme, details.Serializer, details.Cipher, details.KeyID = t.Scheme, t.Serializer, t.Cipher, t.KeyID
+	}
+	ev := map[string]any{
+		"timestamp": timestamp(p.at), "subscription": h.sub, "publication": p.id, "topic": p.topic,
+		"details": details, "args": []any{}, "kwargs": map[string]any{},
+	}
+	if payload.Args != nil {
+		ev["args"] = codec.Encoded{Serializer: payload.Serializer, Data: payload.Args}
+	}
+	if payload.KwArgs != nil {
+		ev["kwargs"] = codec.Encoded{Serializer: payload.Serializer, Data: payload.KwArgs}
+	}
+	return ev
 }
 
 func (h *historyPage) size() int {

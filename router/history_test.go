@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,6 +198,45 @@ func TestHistoryShowsEvents(t *testing.T) {
 	require.NotEmpty(t, h.realm.current.Topic("com.h.x"), "the subscription stays")
 }
 
+// One event that a peer cannot be shown, because of its payload, does not hide the others.
+func TestHistoryOfStrangePayloads(t *testing.T) {
+	t.Parallel()
+	h := newHistorian(t, HistoryConfig{Topic: "com.h", Match: protocol.MatchPrefix})
+	deep := strings.Repeat("[", codec.MaxDepth-1) + strings.Repeat("]", codec.MaxDepth-1)
+	x := h.site("alice")
+	x.post(
+		&protocol.Publish{Request: 1, Topic: "com.h.x", Payload: protocol.Payload{Serializer: protocol.JSON, Args: []byte("[1]")}},
+		&protocol.Publish{Request: 2, Topic: "com.h.x", Payload: protocol.Payload{ // an extension type
+			Serializer: protocol.MessagePack, Args: []byte{0x91, 0xc7, 1, 5, 9}, KwArgs: []byte{0x81, 0xa1, 'a', 1},
+		}},
+		&protocol.Publish{Request: 3, Topic: "com.h.x", Payload: protocol.Payload{Serializer: protocol.JSON, Args: []byte(deep)}},
+		&protocol.Publish{Request: 4, Topic: "com.h.x", Payload: protocol.Payload{Serializer: protocol.CBOR, Args: []byte{0x81, 0x02}}},
+	)
+	h.drain()
+	list, failure := h.events("bob", fmt.Sprintf("args=[%d]", h.sub))
+	require.Empty(t, failure)
+	var args []any
+	for _, ev := range list {
+		args = append(args, ev["args"])
+		require.Empty(t, ev["kwargs"])
+	}
+	require.Equal(t, []any{[]any{int64(1)}, []any{}, []any{}, []any{int64(2)}}, args)
+}
+
+// Showing a history does not take many times its memory: payloads are not decoded.
+func TestHistoryIsNotDecoded(t *testing.T) { //nolint:paralleltest // it counts allocations
+	lists := "[" + strings.Repeat("[],", 10_000) + "[]]"
+	page := &historyPage{sub: 1, events: []*publication{{
+		id: 2, topic: "com.h", payload: protocol.Payload{Serializer: protocol.JSON, Args: []byte(lists)},
+	}}}
+	allocations := testing.AllocsPerRun(5, func() {
+		payload, err := page.encode(protocol.MessagePack)
+		require.NoError(t, err)
+		require.Greater(t, payload.Size(), 10_000)
+	})
+	require.Less(t, allocations, 1000.0)
+}
+
 // A history is bounded by bytes too, and meta events may be in one.
 func TestHistoryOfMetaEventsIsBounded(t *testing.T) {
 	t.Parallel()
@@ -261,4 +301,8 @@ func TestRetentionIsBounded(t *testing.T) {
 	add("com.huge", maxRetainedBytes, nil)
 	retained.checkInvariants()
 	require.False(t, has("com.huge"))
+	require.True(t, has("com.big19"), "what cannot be kept drives out nothing")
+	add("com.big19", maxRetainedBytes, nil)
+	retained.checkInvariants()
+	require.False(t, has("com.big19"), "it is not the last event any more")
 }

@@ -203,19 +203,43 @@ func TestSizes(t *testing.T) {
 	t.Parallel()
 	long := protocol.URI(strings.Repeat("x", 5000))
 	payload := protocol.Payload{Args: make([]byte, 3000), KwArgs: make([]byte, 4000)}
+	passthru := &protocol.Passthru{Scheme: "x_s", Serializer: "s", Cipher: "c", KeyID: strings.Repeat("k", 9000)}
 	events := &Events{}
 	require.Zero(t, events.Size())
-	events.add(protocol.Event{Payload: payload, Details: protocol.EventDetails{Topic: long}})
-	require.Greater(t, events.Size(), 12_000)
+	events.add(protocol.Event{Payload: payload, Details: protocol.EventDetails{Topic: long, Passthru: passthru}})
+	require.Greater(t, events.Size(), 21_000)
 	for _, d := range []Delivery{
-		{Kind: Invoke, Message: &protocol.Call{Procedure: long, Payload: payload}},
-		{Kind: CallFailed, Message: &protocol.Error{Error: long, Payload: payload}},
+		{Kind: Invoke, Message: &protocol.Call{Procedure: long, Payload: payload, Options: protocol.CallOptions{Passthru: passthru}}},
+		{Kind: CallFailed, Message: &protocol.Error{Error: long, Payload: payload, Details: protocol.ErrorDetails{Passthru: passthru}}},
 		{Kind: EventRun, Events: events},
 	} {
-		require.GreaterOrEqual(t, d.Size(), 12_000, "%+v", d)
+		require.GreaterOrEqual(t, d.Size(), 21_000, "%+v", d)
 	}
-	require.Greater(t, (&Delivery{Kind: Yielded, Message: &protocol.Yield{Payload: payload}}).Size(), 7000)
+	yield := &protocol.Yield{Payload: payload, Options: protocol.YieldOptions{Passthru: passthru}}
+	require.Greater(t, (&Delivery{Kind: Yielded, Message: yield}).Size(), 16_000)
+	kept := publication{topic: long, payload: payload, details: protocol.EventDetails{Passthru: passthru}}
+	require.Greater(t, kept.size(), 21_000)
 	require.Positive(t, (&Delivery{Kind: Interrupt}).Size())
+}
+
+// The router decodes what meta procedures are called with, so there must not be much of it.
+func TestMetaArgumentsAreBounded(t *testing.T) {
+	t.Parallel()
+	sc := newScript(t)
+	sc.play("join a")
+	x := sc.site("a")
+	var failure *protocol.Error
+	x.got = func(_ *site, m protocol.Message) { failure, _ = m.(*protocol.Error) }
+	for i, procedure := range []protocol.URI{"wamp.session.count", addTestament} {
+		x.post(&protocol.Call{
+			Request: protocol.ID(i + 1), Procedure: procedure, //nolint:gosec // i is small
+			Payload: protocol.Payload{Serializer: protocol.JSON, KwArgs: make([]byte, maxMetaArguments+1)},
+		})
+		sc.drain()
+		require.NotNil(t, failure)
+		require.Equal(t, protocol.ErrorLimitExceeded, failure.Error)
+		failure = nil
+	}
 }
 
 // A run of events ends when it is large, so that it cannot be counted too late.

@@ -67,6 +67,9 @@ const (
 	getEvents    protocol.URI = "wamp.subscription.get_events"
 )
 
+// maxMetaArguments bounds, in bytes, the arguments of a call: decoded, they take many times that.
+const maxMetaArguments = maxTestamentBytes
+
 // metaError is why a meta procedure fails.
 type metaError struct {
 	uri     protocol.URI
@@ -83,6 +86,10 @@ func metaErrorf(uri protocol.URI, format string, args ...any) error {
 // metaCall hands a call of a meta procedure to the realm, behind whatever this session
 // asked of it before.
 func (s *Session) metaCall(m *protocol.Call, p metaProcedure, eff Effects) {
+	if m.Payload.Size() > maxMetaArguments {
+		s.refuseLimit(protocol.TypeCall, m.Request, fmt.Sprintf("the arguments of meta procedures may take %d bytes", maxMetaArguments), eff)
+		return
+	}
 	g, known := s.mayImply(m, eff)
 	if !known {
 		return
@@ -181,11 +188,7 @@ func (s *Session) finish(a *lateAnswer, eff Effects) {
 func (s *Session) encode(values []any) (protocol.Payload, error) {
 	if len(values) == 1 {
 		if page, ok := values[0].(*historyPage); ok {
-			events, err := page.show()
-			if err != nil {
-				return protocol.Payload{}, err
-			}
-			values = []any{events}
+			return page.encode(s.serializer())
 		}
 	}
 	return codec.EncodePayload(s.serializer(), values, nil)

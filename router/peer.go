@@ -92,11 +92,11 @@ func (d *Delivery) Size() int {
 	const overhead = 64
 	switch m := d.Message.(type) {
 	case *protocol.Call:
-		return overhead + len(m.Procedure) + m.Payload.Size()
+		return overhead + len(m.Procedure) + m.Payload.Size() + m.Options.Passthru.Size()
 	case *protocol.Yield:
-		return overhead + m.Payload.Size()
+		return overhead + m.Payload.Size() + m.Options.Passthru.Size()
 	case *protocol.Error:
-		return overhead + len(m.Error) + m.Payload.Size()
+		return overhead + len(m.Error) + m.Payload.Size() + m.Details.Passthru.Size()
 	default:
 		switch {
 		case d.Events != nil:
@@ -146,7 +146,7 @@ func (e *Events) Size() int { return e.size }
 func (e *Events) add(ev protocol.Event) {
 	const overhead = 48
 	e.List = append(e.List, ev)
-	e.size += overhead + len(ev.Details.Topic) + ev.Payload.Size()
+	e.size += overhead + len(ev.Details.Topic) + ev.Payload.Size() + ev.Details.Passthru.Size()
 }
 
 // Command is something a session asks of its realm.

@@ -42,7 +42,7 @@ func (p *publication) retainedFor(to *Peer) bool {
 // size returns roughly how many bytes the publication occupies.
 func (p *publication) size() int {
 	const overhead, id, text = 256, 8, 16
-	n := overhead + len(p.topic) + p.payload.Size()
+	n := overhead + len(p.topic) + p.payload.Size() + p.details.Passthru.Size()
 	if f := p.filter; f != nil {
 		n += id * (len(f.Exclude) + len(f.Eligible))
 		for _, texts := range [][]string{f.ExcludeAuthID, f.ExcludeAuthRole, f.EligibleAuthID, f.EligibleAuthRole} {

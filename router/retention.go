@@ -52,6 +52,9 @@ func (r *retention) add(p *publication) {
 	for _, kept := range next.events {
 		next.size += kept.size()
 	}
+	if next.size > maxRetainedBytes {
+		return // and nothing else has to go for it
+	}
 	r.places[p.topic] = r.order.PushBack(next)
 	r.topics, _, _ = r.topics.Insert([]byte(p.topic), next)
 	r.bytes += next.size

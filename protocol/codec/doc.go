@@ -28,6 +28,7 @@
 //     with U+0000 and goes on in base64 (Basic Profile, "Serializers")
 //   - time.Time is text by RFC 3339; types with MarshalText are text; types with
 //     MarshalJSON are what that JSON stands for
+//   - an [Encoded] is what it stands for
 //   - floats stay floats: 2.0 is written as 2.0 in JSON too
 //   - nil slices, maps and pointers are null
 //   - invalid UTF-8, channels, functions, and in JSON text that starts with U+0000

@@ -125,7 +125,7 @@ func (e *encoding) part(field string, data []byte) {
 		return
 	}
 	e.field = field
-	e.transcode(formatOf(e.payload.Serializer), data)
+	e.transcode(formatOf(e.payload.Serializer), data, MaxDepth)
 }
 
 func (e *encoding) id(field string, id protocol.ID) {

@@ -54,7 +54,7 @@ func (p pipe) Transcode(dst io.Writer, src io.Reader) error {
 		return err
 	}
 	w := newWriter(p.to, nil)
-	w.transcode(formatOf(p.from), data)
+	w.transcode(formatOf(p.from), data, MaxDepth)
 	if w.err != nil {
 		return w.err
 	}

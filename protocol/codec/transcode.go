@@ -40,12 +40,12 @@ func Transcode(p protocol.Payload, to protocol.Serializer) (protocol.Payload, er
 	out := protocol.Payload{Serializer: to}
 	w := newWriter(to, make([]byte, 0, p.Size()+p.Size()/4+16))
 	if p.Args != nil {
-		w.transcode(from, p.Args)
+		w.transcode(from, p.Args, MaxDepth)
 	}
 	split := len(w.b)
 	if p.KwArgs != nil {
 		w.start = split
-		w.transcode(from, p.KwArgs)
+		w.transcode(from, p.KwArgs, MaxDepth)
 	}
 	if w.err != nil {
 		return protocol.Payload{}, fmt.Errorf("codec: transcode a payload from %s to %s: %w", p.Serializer, to, w.err)
@@ -59,13 +59,30 @@ func Transcode(p protocol.Payload, to protocol.Serializer) (protocol.Payload, er
 	return out, nil
 }
 
+// Encoded is a value that is encoded already, such as the arguments of a payload. Where it stands
+// for a value that is to be encoded, it is copied, or transcoded as by [Transcode], without being
+// decoded into Go values, which take many times its memory.
+type Encoded struct {
+	Serializer protocol.Serializer
+	Data       []byte
+}
+
+// encoded writes a value that may be nested in others.
+func (w *writer) encoded(v Encoded, levels int) {
+	if from := formatOf(v.Serializer); from != nil {
+		w.transcode(from, v.Data, levels)
+	} else {
+		w.fail(errSerializer)
+	}
+}
+
 // transcode writes the value that data is in another format.
-func (w *writer) transcode(from format, data []byte) {
+func (w *writer) transcode(from format, data []byte, levels int) {
 	if w.err != nil {
 		return
 	}
 	src := source{reader: reader{f: from, data: data, pos: from.space(data, 0)}}
-	w.copy(&src, MaxDepth)
+	w.copy(&src, levels)
 	if w.err == nil && from.space(data, src.pos) != len(data) {
 		w.fail(malformed(src.pos, "data after the value"))
 	}

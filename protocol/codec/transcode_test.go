@@ -184,3 +184,34 @@ func TestAppendTranscodes(t *testing.T) {
 		}
 	}
 }
+
+// What is encoded already stands for its value, in every place and in every serializer.
+func TestEncoded(t *testing.T) {
+	t.Parallel()
+	list := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
+	for _, to := range protocol.Serializers() {
+		v := codec.Encoded{Serializer: protocol.JSON, Data: []byte(` {"a": [1, "x", null]} `)}
+		p, err := codec.EncodePayload(to, []any{v, []any{v}, 7}, map[string]any{"k": v})
+		require.NoError(t, err)
+		want := map[string]any{"a": []any{int64(1), "x", nil}}
+		args, err := codec.Args(p)
+		require.NoError(t, err)
+		require.Equal(t, []any{want, []any{want}, int64(7)}, args)
+		kwargs, err := codec.KwArgs(p)
+		require.NoError(t, err)
+		require.Equal(t, map[string]any{"k": want}, kwargs)
+
+		_, err = codec.AppendValue(nil, to, codec.Encoded{Serializer: protocol.JSON, Data: list(codec.MaxDepth)})
+		require.NoError(t, err)
+		for _, wrong := range []codec.Encoded{
+			{},
+			{Serializer: protocol.JSON},
+			{Serializer: protocol.JSON, Data: []byte("1 2")},
+			{Serializer: protocol.MessagePack, Data: []byte{0xc1}},
+			{Serializer: protocol.JSON, Data: list(codec.MaxDepth)},
+		} {
+			_, err = codec.AppendValue(nil, to, []any{wrong})
+			require.Error(t, err, "%v", wrong)
+		}
+	}
+}

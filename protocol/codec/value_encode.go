@@ -94,6 +94,8 @@ func (w *writer) lessFrequent(v any, levels int) {
 		writeList(w, v, levels, func(item map[string]any) { w.value(item, levels-1) })
 	case map[string]string:
 		writeDict(w, v, levels, w.text)
+	case Encoded:
+		w.encoded(v, levels)
 	default:
 		w.library(v, levels)
 	}
