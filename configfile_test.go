@@ -209,7 +209,7 @@ func TestReadConfigMistakes(t *testing.T) {
 		{"serializers: []", "serializers: is empty"},
 		{"extra: 123456789012345678901234567890", "extra: the number is out of range"},
 		{"extra: {1: a}", "extra: line 1: a key must be text"},
-		{"extra: {a b: !x y}", `extra."a b": the tag !x is not supported`},
+		{"extra: {a b: !x y}", `extra."a b": tags are not supported: put text that begins with ! in quotes`},
 		{"transports: 5", "transports: must be a URL, a mapping, or a list of these"},
 		{"transports: []", "transports: is empty"},
 		{"transports: [[]]", "transports[0]: must be a URL or a mapping"},
@@ -250,6 +250,14 @@ func TestReadConfigMistakes(t *testing.T) {
 		{"authentication: {ticket: {authid: a, ticket: 5}}", "authentication.ticket.ticket: must be text, not a number: put it in quotes"},
 		{"authentication: {wampcra: {authid: a, ticket: s3cret}}", "authentication.wampcra.ticket: unknown key; known are authextra, authid, authrole, limits, secret\nauthentication.wampcra.secret: missing"},
 		{"authentication: {wampcra: {authid: a, secret: '${CLOVERLEAF_NOT_SET}'}}", "authentication.wampcra.secret: the environment variable CLOVERLEAF_NOT_SET is not set"},
+		{
+			"authentication: {wampcra: {authid: a, secret: !s3cret x}}",
+			"authentication.wampcra.secret: tags are not supported: put text that begins with ! in quotes\nauthentication.wampcra.secret: missing",
+		},
+		{
+			"authentication: {wampcra: {authid: a, secret: *s3cret}}",
+			"yaml: an alias (*name) stands for nothing that was given a name (&name), or contains itself: put text that begins with * in quotes",
+		},
 		{"authentication: {wampcra: {authid: a, secret: 's3cret-${HOME}'}}", "authentication.wampcra.secret: ${NAME} must be all of it"},
 		{"authentication: {wampcra: {authid: a, secret: x}, ticket: {authid: b, ticket: x}}", `authentication: authid: both "a" and "b" are claimed`},
 		{"authentication: {scram: {authid: a, password: x, kdf: pbkdf2}}", "authentication.scram.kdf: is the router's to say, in its challenge; leave it out"},

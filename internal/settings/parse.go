@@ -78,7 +78,7 @@ func (b *builder) parseYAML(text []byte) (any, error) {
 	case errors.Is(err, io.EOF):
 		return nil, errors.New("empty")
 	case err != nil:
-		return nil, err
+		return nil, discreet(err)
 	}
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, errors.New("more than one document")
@@ -88,6 +88,16 @@ func (b *builder) parseYAML(text []byte) (any, error) {
 		err = errors.New("empty")
 	}
 	return v, err
+}
+
+// discreet returns an error of the parser that shows nothing of the document. Text that begins with an asterisk
+// and is not in quotes, which may be a password, is an alias for YAML, and the one thing that the parser names.
+func discreet(err error) error {
+	if text := err.Error(); strings.Contains(text, "anchor") {
+		return errors.New("yaml: an alias (*name) stands for nothing that was given a name (&name), or contains itself: " +
+			"put text that begins with * in quotes")
+	}
+	return err
 }
 
 // count limits what a document may hold.
@@ -176,8 +186,8 @@ func (b *builder) scalar(n *yaml.Node, path string) any {
 			b.add(path, "malformed %s", strings.TrimPrefix(tag, "!!"))
 			return nil
 		}
-	default:
-		b.add(path, "the tag %s is not supported", tag)
+	default: // which may be a secret, and is not named
+		b.add(path, "tags are not supported: put text that begins with ! in quotes")
 		return nil
 	}
 	switch v := v.(type) {
