@@ -69,8 +69,11 @@ func TestBehaviour34_RefusedDeclarations(t *testing.T) {
 				p := perform(refuses(1, protocol.ErrorNotAuthorized))
 				c = observe(t, cloverleaf.Config{}, p.transport())
 				it(c)
+				var reason error
+				c.OnLeave(func(_ context.Context, _ *session.Session, r error) { reason = r })
 				require.NoError(t, c.Start(t.Context()))
 				err := c.Wait()
+				require.ErrorContains(t, reason, kind+" com.it", "listeners learn why, too")
 				require.Equal(t, protocol.ErrorNotAuthorized, session.ErrorURI(err))
 				require.ErrorContains(t, err, kind+" com.it")
 				require.Len(t, sent[*protocol.Goodbye](p.last()), 1)

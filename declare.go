@@ -38,7 +38,8 @@ func (d *Declared) Remove() {
 //	comp.Register("com.myapp.add2", func(x, y int) int { return x + y })
 //	comp.Register("com.myapp.user", func(ctx context.Context, name string) (User, error) { ... })
 //
-// What is wrong with it is reported by Run and Start, and by Declared.Err at once.
+// What is wrong with it is reported by Run and Start, and by Declared.Err at once; also that the
+// component has declared the procedure before.
 func (c *Component) Register(procedure string, handler any, opts ...session.RegisterOption) *Declared {
 	d, err := actors.DeclareProcedure(procedure, handler, opts...)
 	return c.declare(d, err)
@@ -104,6 +105,9 @@ func targetOf(target any) (*actors.Target, error) {
 func (c *Component) declare(d *actors.Declaration, err error) *Declared {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err == nil && slices.ContainsFunc(c.declarations, d.Repeats) {
+		err = fmt.Errorf("procedure %q: is declared already", string(d.URI()))
+	}
 	if err != nil {
 		c.problems = append(c.problems, err)
 		return &Declared{c: c, err: err}

@@ -353,9 +353,11 @@ func (a *componentActor) sessionDown(m *sessionDown) {
 		a.attemptFailed(m.id, m.err)
 		return
 	}
-	err := error(m.err)
+	err, reason := error(m.err), m.err
 	switch {
 	case a.failure != nil:
+		given := *m.err // which others read
+		given.Cause, reason = a.failure, &given
 		err = a.failure
 	case m.err.How == session.EndLeft || m.err.How == session.EndTimeout || a.stopping:
 		err, a.stopping = nil, true // whoever left meant it, also if the router did not answer
@@ -364,8 +366,8 @@ func (a *componentActor) sessionDown(m *sessionDown) {
 		Origin: a.c.origin(), Realm: string(a.session.Realm()), Session: uint64(a.session.ID()), Reason: string(m.err.Reason), Err: err,
 	}
 	a.c.publish(left)
-	a.notify(&Left{Component: a.self, Session: a.session, Reason: m.err})
-	a.fire(onLeave, a.ctx, m.err)
+	a.notify(&Left{Component: a.self, Session: a.session, Reason: reason})
+	a.fire(onLeave, a.ctx, reason)
 	a.session, a.isReady = nil, false
 	switch {
 	case a.pause > 0: // it is no fault of the transport

@@ -25,6 +25,12 @@ type Declaration struct {
 // URI returns the procedure, topic or pattern.
 func (d *Declaration) URI() protocol.URI { return d.uri }
 
+// Repeats reports whether both are the same procedure or pattern, which a router accepts once of each
+// session only.
+func (d *Declaration) Repeats(o *Declaration) bool {
+	return d.kind == supervisor.KindProcedure && o.kind == d.kind && o.uri == d.uri && o.register.Match == d.register.Match
+}
+
 // DeclareProcedure checks a procedure and its handler: a function as session.CompileHandler takes
 // it, or a *Target.
 func DeclareProcedure(uri string, handler any, opts ...session.RegisterOption) (*Declaration, error) {

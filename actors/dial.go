@@ -42,7 +42,7 @@ func (c *TransportConfig) Validate() error {
 	if c.Pipe != nil {
 		return nil
 	}
-	return c.ClientConfig.Validate()
+	return errors.Unwrap(c.ClientConfig.Validate()) // without the name of the package
 }
 
 func (c *TransportConfig) policy() supervisor.TransportPolicy {

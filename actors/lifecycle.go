@@ -96,7 +96,7 @@ func (l *Listeners) OnReady(f func(ctx context.Context, s *session.Session) erro
 }
 
 // OnLeave adds a function that is called when a session has ended; reason is an
-// *session.EndedError.
+// *session.EndedError, whose Cause is what it was given up for, such as a refused declaration.
 func (l *Listeners) OnLeave(f func(ctx context.Context, s *session.Session, reason error)) (remove func()) {
 	return l.add(onLeave, func(ctx context.Context, s *session.Session, err error) error { f(ctx, s, err); return nil })
 }

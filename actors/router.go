@@ -133,6 +133,12 @@ func (c RealmConfig) check() []error {
 		if !strings.HasPrefix(path, "/") {
 			errs = append(errs, fmt.Errorf("paths: %q does not start with a slash", path))
 		}
+		if slices.Contains(c.Paths[path], nil) {
+			errs = append(errs, fmt.Errorf("paths: %q: an authenticator is nil", path))
+		}
+	}
+	if i := slices.Index(c.Authenticators, nil); i >= 0 {
+		errs = append(errs, fmt.Errorf("authenticators[%d]: is nil", i))
 	}
 	if !c.SlowConsumers.valid() {
 		errs = append(errs, fmt.Errorf("slowConsumers: %q is none of disconnect, drop-oldest, drop-newest", string(c.SlowConsumers)))

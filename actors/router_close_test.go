@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
 	"github.com/cloverleaf-wamp/cloverleaf/transport"
 )
 
@@ -140,7 +141,10 @@ func TestRouterConfigErrors(t *testing.T) {
 	h := NewHost(HostConfig{})
 	defer h.Close()
 	_, err := NewRouter(h, RouterConfig{
-		Realms:         []RealmConfig{{Name: "a b"}, {Name: "x"}, {Name: "x", SlowConsumers: "ignore"}},
+		Realms: []RealmConfig{{Name: "a b"}, {Name: "x"}, {Name: "x", SlowConsumers: "ignore"}, {
+			Name: "y", Authenticators: []router.Authenticator{router.Anonymous{}, nil},
+			Paths: map[string][]router.Authenticator{"/open": {nil}},
+		}},
 		Limits:         Limits{HighMark: 2, HardMark: 1, Inbound: -1},
 		Options:        transport.Options{MaxMessageSize: 1},
 		GoodbyeTimeout: -1,
@@ -148,6 +152,7 @@ func TestRouterConfigErrors(t *testing.T) {
 	for _, part := range []string{
 		`"a b" is not a valid URI`, `"x" is there twice`, `slowConsumers: "ignore"`, "HardMark is below HighMark",
 		"must not be negative", "maxMessageSize", "goodbyeTimeout",
+		`"y": authenticators[1]: is nil`, `"y": paths: "/open": an authenticator is nil`,
 	} {
 		require.ErrorContains(t, err, part)
 	}

@@ -414,7 +414,7 @@ func Example_configuration() {
 	// <nil>
 	// <nil>
 	// cloverleaf: component mistaken: realm: "realm 1" is not a valid URI
-	// transports[0]: transport: client config: url: scheme "http" is none of ws, wss, rs, rss, ws+unix, rs+unix
+	// transports[0]: url: scheme "http" is none of ws, wss, rs, rss, ws+unix, rs+unix
 }
 
 func Example_document() {

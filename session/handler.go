@@ -42,6 +42,7 @@ var (
 	eventType      = reflect.TypeFor[*Event]()          //nolint:gochecknoglobals // a constant
 	replyType      = reflect.TypeFor[Reply]()           //nolint:gochecknoglobals // a constant
 	kwType         = reflect.TypeFor[kwParameter]()     //nolint:gochecknoglobals // a constant
+	sessionType    = reflect.TypeFor[*Session]()        //nolint:gochecknoglobals // a constant
 )
 
 // CompileHandler makes an InvocationHandler of a function, whose signature it checks. The
@@ -164,11 +165,16 @@ func (sig *signature) parameters(t, owner reflect.Type) error {
 		case i == t.NumIn()-1 && t.IsVariadic():
 			sig.variadic = p
 			continue
+		case p == sessionType:
+			return fmt.Errorf("parameter %d: %v has no place there: %v has a method Session", i, p, owner)
 		case p == contextType || p == invocationType || p == eventType:
 			return fmt.Errorf("parameter %d: %v has no place there", i, p)
 		case reflect.PointerTo(p).Implements(kwType):
 			if sig.kw >= 0 {
 				return fmt.Errorf("parameter %d: a second Kw", i)
+			}
+			if err := keywords(p.Field(0).Type); err != nil {
+				return fmt.Errorf("parameter %d: %w", i, err)
 			}
 			sig.kw = len(fields)
 		}
@@ -179,6 +185,21 @@ func (sig *signature) parameters(t, owner reflect.Type) error {
 	}
 	sig.fields = reflect.StructOf(fields)
 	return nil
+}
+
+// keywords rejects types that keyword values can never be decoded into.
+func keywords(t reflect.Type) error {
+	elem := t
+	for elem.Kind() == reflect.Pointer {
+		elem = elem.Elem()
+	}
+	switch {
+	case elem.Kind() == reflect.Struct, elem.Kind() == reflect.Interface,
+		elem.Kind() == reflect.Map && elem.Key().Kind() == reflect.String:
+		return decodable(t)
+	default:
+		return fmt.Errorf("keyword values go into a struct or a map with string keys, not %v", t)
+	}
 }
 
 // decodable rejects types that no value can ever be decoded into.

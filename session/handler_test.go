@@ -18,9 +18,12 @@ func TestCompileHandlerRejects(t *testing.T) {
 		"handler is nil":                (func())(nil),
 		"has no place there":            func(int, context.Context) {},
 		"*session.Event has no place":   func(*Event) {},
-		"a second Kw":                   func(Kw[map[string]any], Kw[map[string]any]) {},
-		"chan int cannot be decoded":    func(chan int) {},
-		"func() cannot be decoded":      func(func()) {},
+		"*session.Session has no place there: *session.Invocation has a method Session": func(*Session, int) {},
+		"a map with string keys, not int":                                               func(Kw[int]) {},
+		"a map with string keys, not map[int]int":                                       func(Kw[map[int]int]) {},
+		"a second Kw":                func(Kw[map[string]any], Kw[map[string]any]) {},
+		"chan int cannot be decoded": func(chan int) {},
+		"func() cannot be decoded":   func(func()) {},
 		//lint:ignore ST1008 this is what must be rejected
 		"an error must be the last result": func() (error, int) { return nil, 0 }, //nolint:staticcheck // see above
 		"must be the only result":          func() (Reply, int) { return Reply{}, 0 },

@@ -252,7 +252,14 @@ func Match(m protocol.Match) PatternOption { return matchOption(m) }
 
 // Invoke sets how callees share the procedure, the option invoke.
 func Invoke(policy protocol.InvokePolicy) RegisterOption {
-	return registerOption(func(o *registerSpec) { o.options.Invoke = policy })
+	return registerOption(func(o *registerSpec) {
+		switch policy {
+		case "", protocol.InvokeSingle, protocol.InvokeFirst, protocol.InvokeLast, protocol.InvokeRoundRobin, protocol.InvokeRandom:
+			o.options.Invoke = policy
+		default:
+			o.err = fmt.Errorf("invoke %q is none of single, first, last, roundrobin, random", string(policy))
+		}
+	})
 }
 
 // Concurrency limits how many invocations of the procedure are served at once; the option

@@ -483,6 +483,7 @@ func TestRegisterRefused(t *testing.T) {
 		{"wamp.x", nil, protocol.ErrorInvalidURI},
 		{"wamp.", []RegisterOption{Prefix()}, protocol.ErrorInvalidURI},
 		{"com.x", []RegisterOption{Concurrency(-1)}, protocol.ErrorInvalidArgument},
+		{"com.x", []RegisterOption{Invoke("shared")}, protocol.ErrorInvalidArgument},
 	} {
 		_, err := p.s.Register(ctx, tt.uri, func() {}, tt.opts...)
 		require.Equal(t, tt.want, ErrorURI(err), tt.uri)

@@ -145,6 +145,9 @@ func (d *dialer) connectNow(ctx context.Context) (net.Conn, error) {
 	tc := tls.Client(nc, d.tlsConfig())
 	if err := tc.HandshakeContext(ctx); err != nil {
 		_ = nc.Close()
+		if strings.HasPrefix(err.Error(), "tls: ") { // some say so themselves
+			return nil, err
+		}
 		return nil, fmt.Errorf("tls: %w", err)
 	}
 	return tc, nil
