@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"os/signal"
 	"sync"
 	"syscall"
 	"testing"
@@ -268,8 +269,19 @@ func TestRunIsolates(t *testing.T) {
 	require.NotContains(t, err.Error(), "good")
 }
 
-// TestRunSignal: SIGTERM says GOODBYE. It must not run beside other tests that wait for signals.
+// TestRunSignal: SIGTERM says GOODBYE, also if the program has a context that ends with it. It must not run beside other
+// tests that wait for signals.
 func TestRunSignal(t *testing.T) {
+	t.Run("by itself", func(t *testing.T) { requireGoodbyeBySignal(t, t.Context()) })
+	t.Run("with a context", func(t *testing.T) {
+		ctx, stop := signal.NotifyContext(t.Context(), syscall.SIGTERM)
+		defer stop()
+		requireGoodbyeBySignal(t, ctx)
+	})
+}
+
+func requireGoodbyeBySignal(t *testing.T, ctx context.Context) {
+	t.Helper()
 	r := newRouter(t)
 	var mu sync.Mutex
 	var left []string
@@ -285,7 +297,7 @@ func TestRunSignal(t *testing.T) {
 		components, units = append(components, c), append(units, c)
 	}
 	result := make(chan error, 1)
-	go func() { result <- cloverleaf.Run(t.Context(), units...) }()
+	go func() { result <- cloverleaf.Run(ctx, units...) }()
 	for _, c := range components {
 		require.Eventually(t, func() bool { _, ok := c.Session(); return ok }, patience, time.Millisecond)
 	}

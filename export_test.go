@@ -37,3 +37,6 @@ func ConfigKeys() map[string][]string {
 	}
 	return all
 }
+
+// StopUntil is stopUntil.
+var StopUntil = stopUntil

@@ -351,6 +351,23 @@ func TestRunSecondSignal(t *testing.T) {
 	require.True(t, r.last().closed())
 }
 
+// TestRunPatience: the signal that has ended the context, too, is not a second one.
+func TestRunPatience(t *testing.T) {
+	t.Parallel()
+	r := perform(absent)
+	c := observe(t, cloverleaf.Config{Name: "c", LeaveTimeout: -1}, r.transport())
+	rt := cloverleaf.NewRuntime(cloverleaf.RuntimeConfig{})
+	require.NoError(t, rt.Start(t.Context(), c))
+	_, err := c.Ready(t.Context())
+	require.NoError(t, err)
+	signals, ended, result := make(chan os.Signal), make(chan struct{}), make(chan error, 1)
+	go func() { result <- cloverleaf.StopUntil(t.Context(), rt, signals, 2, ended) }()
+	signals <- syscall.SIGTERM
+	require.Empty(t, result)
+	signals <- syscall.SIGTERM // somebody still waits for it
+	require.ErrorIs(t, <-result, context.Canceled)
+}
+
 func TestGroupConfigErrors(t *testing.T) {
 	t.Parallel()
 	a, again := observe(t, cloverleaf.Config{Name: "a"}), observe(t, cloverleaf.Config{Name: "a"})

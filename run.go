@@ -48,12 +48,14 @@ func Run(ctx context.Context, units ...Runnable) error {
 		wg.Wait()
 		close(ended)
 	}()
+	patience := 2 // signals: the first may be what has ended ctx, too
 	select {
 	case <-ended:
 	case <-ctx.Done():
 	case <-signals:
+		patience--
 	}
-	err := stopUntil(lasting, r, signals, ended)
+	err := stopUntil(lasting, r, signals, patience, ended)
 	<-ended
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		errs = append(errs, err)
@@ -61,17 +63,20 @@ func Run(ctx context.Context, units ...Runnable) error {
 	return errors.Join(errs...)
 }
 
-// stopUntil stops the runtime in good order, at most until StopTimeout or a signal.
-func stopUntil(ctx context.Context, r *Runtime, signals chan os.Signal, ended <-chan struct{}) error {
+// stopUntil stops the runtime in good order, at most until StopTimeout or so many signals.
+func stopUntil(ctx context.Context, r *Runtime, signals chan os.Signal, patience int, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, StopTimeout)
 	defer cancel()
 	go func() {
-		select {
-		case <-signals:
-			signal.Stop(signals) // the next one is not for us
-			cancel()
-		case <-ended:
+		for range patience {
+			select {
+			case <-signals:
+			case <-ended:
+				return
+			}
 		}
+		signal.Stop(signals) // the next one is not for us
+		cancel()
 	}()
 	return r.Stop(ctx)
 }
