@@ -121,7 +121,9 @@ func (r *realmActor) commit() {
 		n := 1
 		switch first := &replies[0]; first.Delivery.Kind {
 		case router.EventRun:
-			r.postEvents(first.To, first.Delivery.Events)
+			for to := range first.Receivers {
+				r.postEvents(to, first.Delivery.Events)
+			}
 		case router.Kill:
 			r.kill(first.To, first.Delivery.Message)
 		default:

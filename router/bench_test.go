@@ -182,8 +182,10 @@ func join(b *testing.B, r *Realm, id protocol.ID, m protocol.Message) *line {
 func start(r *Realm, sessions ...*line) {
 	snap, replies := r.Commit()
 	for _, reply := range replies {
-		l := reply.To.Handle.(*line)
-		l.self.Deliver(&reply.Delivery, l)
+		for p := range reply.Receivers {
+			l := p.Handle.(*line)
+			l.self.Deliver(&reply.Delivery, l)
+		}
 	}
 	for _, l := range sessions {
 		l.self.Route(snap)

@@ -294,3 +294,32 @@ func TestRealmIgnoresStrangers(t *testing.T) {
 	r.Leave(time.Time{}, member)
 	r.checkEmpty()
 }
+
+// Many events of the realm for many subscribers, such as the testaments of one session, do not take
+// memory for each pair of them.
+func TestFanOutOfTestamentsIsBounded(t *testing.T) {
+	t.Parallel()
+	const subscribers = 300
+	sc := newScript(t)
+	for i := range subscribers {
+		sc.play(fmt.Sprintf("join s%d", i))
+		sc.play(fmt.Sprintf("s%d SUBSCRIBE 1 com.last", i))
+	}
+	sc.play("join a")
+	for i := range maxTestaments {
+		sc.play(fmt.Sprintf(`a CALL %d wamp.session.add_testament args=["com.last",[%d],{}]`, i+1, i))
+	}
+	sc.out = nil
+	a := sc.site("a")
+	a.disconnect()
+	require.True(t, a.step())
+	require.True(t, sc.stepRealm())
+	require.LessOrEqual(t, len(sc.realm.answers), maxTestaments+1)
+	sc.commit()
+	sc.drain()
+	require.Len(t, sc.out, subscribers*maxTestaments)
+	for range 2 { // and nothing of it is kept
+		sc.realm.Commit()
+	}
+	require.Less(t, cap(sc.realm.answers)+cap(sc.realm.handed), 10_000)
+}

@@ -60,11 +60,9 @@ func (r *Realm) publish(subs []*Subscription, p *publication) {
 	for _, sub := range subs {
 		run := &Events{Subscription: sub.ID}
 		run.add(p.event(sub))
-		for to := range sub.Subscribers.All {
-			if to == r.leaving || filter != nil && !filter.admits(to) {
-				continue
-			}
-			r.reply(to, Delivery{Kind: EventRun, Events: run})
+		if sub.Subscribers.Len() > 0 { // a history is there without any
+			to := &audience{peers: sub.Subscribers, except: r.leaving, filter: filter}
+			r.keepReply(Reply{Delivery: Delivery{Kind: EventRun, Events: run}, audience: to})
 		}
 	}
 }

@@ -24,9 +24,10 @@ type Realm struct {
 	current Snapshot
 	changed bool
 	answers []Reply
-	pending int // bytes, roughly
-	replays int // answers that wait for Mark
-	marked  int // answers that Mark completes; 0 if it is not due
+	handed  []Reply // by the last Commit, to be used again
+	pending int     // bytes, roughly
+	replays int     // answers that wait for Mark
+	marked  int     // answers that Mark completes; 0 if it is not due
 	nextID  protocol.ID
 	now     time.Time // of the change under way
 	leaving *Peer     // it gets no event any more
@@ -35,11 +36,33 @@ type Realm struct {
 	retained retention
 }
 
-// Reply is a delivery that a Realm has for a session.
+// Reply is a delivery that a Realm has for a session, or for many.
 type Reply struct {
-	To       *Peer
+	To       *Peer // nil: for Receivers
 	Delivery Delivery
 	replays  *Subscription // until Mark: the retained events of it are to be added
+	audience *audience     // without To
+}
+
+// audience is whom an event of the realm is for, as of one moment: many events for many
+// subscribers take no more memory than both.
+type audience struct {
+	peers  PeerSet
+	except *Peer // nil: nobody
+	filter *filter
+}
+
+// Receivers calls yield for every session that the delivery is for, until it returns false.
+func (r *Reply) Receivers(yield func(*Peer) bool) {
+	if r.audience == nil {
+		yield(r.To)
+		return
+	}
+	for p := range r.audience.peers.All {
+		if p != r.audience.except && (r.audience.filter == nil || r.audience.filter.admits(p)) && !yield(p) {
+			return
+		}
+	}
 }
 
 // member is a session and what it holds.
@@ -177,6 +200,11 @@ func (r *Realm) Commit() (*Snapshot, []Reply) {
 
 // ready takes out the answers in front of the first that waits for Mark.
 func (r *Realm) ready() []Reply {
+	const keep = 4096
+	if cap(r.handed) > keep {
+		r.handed = nil
+	}
+	clear(r.handed) // what was delivered is not kept any longer
 	n := len(r.answers)
 	if r.replays > 0 {
 		n = slices.IndexFunc(r.answers, func(a Reply) bool { return a.replays != nil })
@@ -184,10 +212,10 @@ func (r *Realm) ready() []Reply {
 	ready, rest := r.answers[:n], r.answers[n:]
 	switch {
 	case len(rest) == 0:
-		r.answers = r.answers[:0]
+		r.answers, r.handed = r.handed[:0], ready
 		r.pending = 0
 	case n > 0:
-		r.answers = slices.Clone(rest)
+		r.answers, r.handed = append(r.handed[:0], rest...), ready
 	}
 	return ready
 }
@@ -196,9 +224,11 @@ func (r *Realm) ready() []Reply {
 func (r *Realm) Pending() int { return r.pending }
 
 // reply keeps a delivery for the next Commit.
-func (r *Realm) reply(to *Peer, d Delivery) {
+func (r *Realm) reply(to *Peer, d Delivery) { r.keepReply(Reply{To: to, Delivery: d}) }
+
+func (r *Realm) keepReply(reply Reply) {
 	const overhead = 128
-	r.answers = append(r.answers, Reply{To: to, Delivery: d})
+	r.answers = append(r.answers, reply)
 	r.pending += overhead
 }
 

@@ -111,13 +111,15 @@ func (w *world) postReply() bool {
 	}
 	r := w.replies[0]
 	w.replies = w.replies[1:]
-	to := r.To.Handle.(*site)
 	if r.Delivery.Kind == Kill {
 		bye := r.Delivery.Message.(*protocol.Goodbye)
-		to.kick(bye.Reason, bye.Details.Message)
+		r.To.Handle.(*site).kick(bye.Reason, bye.Details.Message)
 		return true
 	}
-	to.in = append(to.in, func() { to.s.Deliver(&r.Delivery, to) })
+	for p := range r.Receivers {
+		to := p.Handle.(*site)
+		to.in = append(to.in, func() { to.s.Deliver(&r.Delivery, to) })
+	}
 	return true
 }
 
