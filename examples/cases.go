@@ -98,7 +98,8 @@ func pubSubCases() []Case {
 
 func rpcCases() []Case {
 	authorize := alone("rpc/authorize", "bob wants to register exact example.foo: true", "registered example.foo", "com.foo.private was refused",
-		"the prefix prefix.fail. was refused", "the prefix example. was refused")
+		"the prefix prefix.fail. was refused", "the prefix example. was refused",
+		"carol wants to join crossbardemo by wamp-scram: true", "joined as carol, role dynamic_authed, by wamp-scram")
 	authorize.Needs, authorize.Frontend = Nowhere, []string{"demo"}
 	cancel := pair("rpc/cancel", "canceling the call", "canceled: ", "timed out: ")
 	cancel.BackendPrints = []string{"stopped: wamp.error.canceled", "stopped: "} // by whom the second one is, depends on the router
@@ -167,6 +168,8 @@ func authCases() []Case {
 	denied.Prints = append(denied.Prints, "com.foo.private was refused", "the prefix prefix.fail. was refused")
 	return []Case{
 		denied,
+		needing(Auth, pair("component", "com.foo.private was refused, as expected", "example.foo() = 42").as("backend", "ready", "wampcra")),
+		needing(Auth, pair("component", "example.foo() = 42").as("backend", "ready", "scram")),
 		method(Auth, "wampcra", "joined as username, role authenticated, by wampcra"),
 		method(Auth, "salted", "joined as salted, role authenticated, by wampcra"),
 		method(Auth, "cryptosign", "joined as alice, role authenticated, by cryptosign"),

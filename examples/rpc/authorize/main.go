@@ -1,5 +1,6 @@
-// Command authorize shows a procedure that decides who may do what. The role demo runs it all in
-// one program: a router, the procedure, and a client. The role client is for another router.
+// Command authorize shows procedures that decide who may join, and who may do what. The role demo
+// runs it all in one program: a router, the procedures, and clients. The role client is for another
+// router.
 //
 //	go run ./examples/rpc/authorize demo
 package main
@@ -7,6 +8,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -22,7 +24,12 @@ func main() {
 	example.MainAt("ws://127.0.0.1:8080/auth_ws", "crossbardemo", example.Roles{"demo": demo, "client": client})
 }
 
-// demo runs the router and its authorizer for as long as the client takes.
+const (
+	authorizer    = "com.example.authorize"
+	authenticator = "com.example.scram_auth"
+)
+
+// demo runs the router and the component that decides for it, for as long as the clients take.
 func demo(ctx context.Context, cfg cloverleaf.Config) error {
 	ticket := rand.Text()
 	r, err := newRouter(cfg.Realm, ticket)
@@ -35,43 +42,78 @@ func demo(ctx context.Context, cfg cloverleaf.Config) error {
 	approver.Name = "approver"
 	approver.Transports = []cloverleaf.Transport{r.Transport()} // in this process, without a socket
 	approver.Auth = []session.Authenticator{session.Ticket("approver", ticket)}
-	authorizer, err := cloverleaf.NewComponent(approver)
+	users, err := newUsers()
 	if err != nil {
 		return err
 	}
-	authorizer.Register("com.example.authorize", authorize)
-	if err := authorizer.Start(ctx); err != nil {
+	comp, err := cloverleaf.NewComponent(approver)
+	if err != nil {
 		return err
 	}
-	defer authorizer.Stop(context.WithoutCancel(ctx))
-	if _, err := authorizer.Ready(ctx); err != nil {
+	comp.Register(authorizer, authorize)
+	comp.Register(authenticator, users.authenticate)
+	if err := comp.Start(ctx); err != nil {
+		return err
+	}
+	defer comp.Stop(context.WithoutCancel(ctx))
+	if _, err := comp.Ready(ctx); err != nil {
 		return err
 	}
 	cfg.Transports = approver.Transports
-	return client(ctx, cfg)
+	return errors.Join(client(ctx, cfg), carol(ctx, cfg))
 }
 
-// newRouter returns a router with two roles: one that may register the authorizer, and one that the
-// authorizer decides about.
+// newRouter returns a router with two roles: one that may register the procedures, and one that the
+// authorizer decides about. Who authenticates by SCRAM is for the authenticator to know.
 func newRouter(realm string, ticket string) (*cloverleaf.Router, error) {
-	users, err := router.NewCRAUsers(router.CRAConfig{Users: map[string]router.CRAUser{
+	cra, err := router.NewCRAUsers(router.CRAConfig{Users: map[string]router.CRAUser{
 		"bob": {Key: auth.NewSecret("p4ssw0rd"), Role: "dynamic_authed"},
 	}})
 	if err != nil {
 		return nil, err
 	}
-	const procedure = "com.example.authorize"
+	scram, err := router.NewDynamicAuthenticator(router.DynamicConfig{Method: auth.MethodSCRAM, Procedure: authenticator})
+	if err != nil {
+		return nil, err
+	}
 	return cloverleaf.NewRouter(cloverleaf.RouterConfig{Realms: []cloverleaf.RealmConfig{{
-		Name: realm,
-		Authenticators: []router.Authenticator{
-			users,
-			router.Tickets{"approver": {Ticket: ticket, Role: "approver"}},
-		},
+		Name:           realm,
+		Authenticators: []router.Authenticator{cra, scram, router.Tickets{"approver": {Ticket: ticket, Role: "approver"}}},
 		Authorization: router.AuthorizationConfig{Roles: []router.Role{
-			{Name: "approver", Permissions: []router.Permission{{URI: procedure, Register: true}}},
-			{Name: "dynamic_authed", Authorizer: router.DynamicAuthorizer{Procedure: procedure}},
+			{Name: "approver", Permissions: []router.Permission{{URI: authorizer, Register: true}, {URI: authenticator, Register: true}}},
+			{Name: "dynamic_authed", Authorizer: router.DynamicAuthorizer{Procedure: authorizer}},
 		}},
 	}}})
+}
+
+// users are the clients that the authenticator knows, with what is derived from their passwords.
+type users map[string]auth.SCRAMCredential
+
+func newUsers() (users, error) {
+	salt := make([]byte, 16)
+	_, _ = rand.Read(salt) // it never fails
+	carol, err := auth.NewSCRAMCredential(auth.SCRAMStandard, auth.NewSecret("p4ssw0rd"),
+		auth.SCRAMParams{KDF: auth.Argon2id13, Salt: salt, Iterations: 3, Memory: 65536})
+	return users{"carol": carol}, err
+}
+
+// authenticate tells the router what it needs to know of a client: its role, and how to check that it
+// has the password. Nil says that there is no such client.
+func (u users) authenticate(realm, authid string, details map[string]any) map[string]any {
+	user, known := u[authid]
+	fmt.Printf("authenticate: %s wants to join %s by %v: %t\n", authid, realm, details["authmethod"], known)
+	if !known {
+		return nil
+	}
+	return map[string]any{
+		"role":       "dynamic_authed",
+		"kdf":        user.Params.KDF,
+		"iterations": user.Params.Iterations,
+		"memory":     user.Params.Memory,
+		"salt":       hex.EncodeToString(user.Params.Salt),
+		"stored-key": hex.EncodeToString([]byte(user.StoredKey.Reveal())),
+		"server-key": hex.EncodeToString([]byte(user.ServerKey.Reveal())),
+	}
 }
 
 // requestOptions are some of the options of the request that is to be decided about.
@@ -105,6 +147,21 @@ func client(ctx context.Context, cfg cloverleaf.Config) error {
 		}
 		_, err = s.Subscribe(ctx, "example.", func() {}, session.Prefix())
 		return refused("the prefix example.", err)
+	}
+	comp, err := cloverleaf.NewComponent(cfg)
+	if err != nil {
+		return err
+	}
+	return cloverleaf.Run(ctx, comp)
+}
+
+// carol joins with her password.
+func carol(ctx context.Context, cfg cloverleaf.Config) error {
+	cfg.Auth = []session.Authenticator{session.SCRAM("carol", "p4ssw0rd")}
+	cfg.Main = func(_ context.Context, s *session.Session) error {
+		d := s.Details()
+		fmt.Printf("joined as %s, role %s, by %s\n", d.AuthID, d.AuthRole, d.AuthMethod)
+		return nil
 	}
 	comp, err := cloverleaf.NewComponent(cfg)
 	if err != nil {
