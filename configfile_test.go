@@ -199,6 +199,7 @@ func TestReadConfigMistakes(t *testing.T) {
 		{"name: 5", "name: must be text, not a number: put it in quotes"},
 		{"name: ''", "name: is empty"},
 		{"main: x", "main: is code, not data: set Config.Main"},
+		{"transports: [{url: 'ws://h', is_fatal: x}]", "transports[0].is_fatal: is code, not data: set Transport.IsFatal"},
 		{"on_refused: panic", `on_refused: "panic" is none of fail_session, report`},
 		{"join_timeout: -1", "join_timeout: is negative"},
 		{"join_timeout: soon", "join_timeout: must be a number of seconds, or a duration such as 1.5s"},

@@ -80,6 +80,7 @@ func (t *transportReader) keys() settings.Keys {
 		"headers":     func(v settings.Value) { c.Header = t.headers(v) },
 		"proxy":       func(v settings.Value) { c.Proxy = t.proxy(v) },
 		"options":     func(v settings.Value) { t.options = v },
+		"is_fatal":    func(v settings.Value) { v.Errorf("is code, not data: set Transport.IsFatal") },
 		"max_retries": func(v settings.Value) {
 			if t.t.MaxRetries = v.Int(-1, 1<<30); t.t.MaxRetries <= 0 {
 				t.t.MaxRetries = -1 - t.t.MaxRetries // -1 is for ever and 0 is never; in Go it is the other way round

@@ -22,7 +22,7 @@ type InvocationHandler func(ctx context.Context, inv *Invocation) (Reply, error)
 type EventHandler func(ctx context.Context, ev *Event) error
 
 // Kw is a parameter of a handler for the keyword values of a call or event. T is a map with
-// string keys, or a struct with fields named as the codec names them. Keywords that are absent
+// string keys, or a struct with fields named as for encoding/json. Keywords that are absent
 // leave their fields at zero.
 //
 //	func(ctx context.Context, query string, opts session.Kw[SearchOptions]) ([]Hit, error)

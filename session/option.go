@@ -85,7 +85,7 @@ func (k kwargsOption) applyCall(o *callSpec)       { o.kwargs = k.kwargs }
 func (k kwargsOption) applyPublish(o *publishSpec) { o.kwargs = k.kwargs }
 
 // KwArgs are the keyword values of a call or publication: a map with string keys, or a struct
-// whose fields are named as the codec names them. The last one counts.
+// whose fields are named as for encoding/json. The last one counts.
 func KwArgs(kwargs any) PayloadOption { return kwargsOption{kwargs} }
 
 type callOption func(*callSpec)
