@@ -16,16 +16,17 @@
 //	}
 //	comp.Register("com.myapp.add2", func(x, y int) int { return x + y })
 //	comp.Subscribe("com.myapp.oncounter", func(n int) { counter.Set(n) })
-//	comp.OnJoin(func(ctx context.Context, s *session.Session) error {
+//	comp.OnReady(func(ctx context.Context, s *session.Session) error {
 //		sum, err := session.Call[int](ctx, s, "com.myapp.add2", 2, 3)
 //		...
 //	})
 //	return cloverleaf.Run(ctx, comp)
 //
 // [NewSessionFactory] is for those who prefer a type with methods to functions: each session gets a
-// value of its own. [LoadConfig] reads a Config from YAML or JSON. [Config.Main] is for programs that do something and are done. A [Runtime] runs components beside
-// other things, in an actor system of your own if you like; procedures and topics can be served by
-// actors of that system, see [Component.RegisterActor]. A [Router] needs no socket to be used by
+// value of its own. [LoadConfig] reads a Config from YAML or JSON. [Config.Main] is for programs
+// that do something and are done. A [Runtime] runs components beside other things, in an actor
+// system of your own if you like; procedures and topics can be served by actors of that system,
+// see [Component.RegisterActor]. A [Router] needs no socket to be used by
 // the components of the same process: [Router.Transport] connects them, and [Router.TransportAs]
 // also gives them an identity. RealmConfig.Authorization says who may do what in a realm of it.
 //
