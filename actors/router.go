@@ -46,7 +46,8 @@ type RealmConfig struct {
 	// Paths are the accepted methods by the path of the WebSocket request, instead of
 	// Authenticators. An empty list admits anonymous clients only.
 	Paths map[string][]router.Authenticator
-	// Authorization says who may do what. The zero value allows everything.
+	// Authorization says who may do what. The zero value allows everything, also
+	// wamp.session.kill: a realm that strangers may join needs Roles.
 	Authorization router.AuthorizationConfig
 	// SlowConsumers is what happens to events for a client that does not keep up.
 	// Default SlowDisconnect.

@@ -27,7 +27,8 @@ type DynamicConfig struct {
 	Procedure protocol.URI
 	// Realm is where the procedure is registered. Default: the realm that the client asks for.
 	// Whoever may register the procedure there decides who joins, so a realm of its own, where
-	// only trusted components are, is safer.
+	// only trusted components are, is safer. Clients can call it only if a rule of an
+	// AuthorizationConfig allows that: its answers may be secrets.
 	Realm protocol.URI
 	// Timeout is how long the procedure may take. 0 means as long as the handshake may.
 	Timeout time.Duration

@@ -35,7 +35,8 @@ func (a Action) String() string {
 }
 
 // AuthorizationConfig says who may do what in a realm. The zero value allows everything
-// to everybody who joins.
+// to everybody who joins, but to call the procedures of a DynamicAuthenticator and a
+// DynamicAuthorizer.
 type AuthorizationConfig struct {
 	// Roles are the roles of the realm, by unique name. If there are any, a client whose
 	// authrole is none of them may not join (wamp.error.no_such_role), and what neither a

@@ -25,8 +25,8 @@ import (
 // booleans with the meaning that they have in Authorization. Anything else is a failure of
 // the authorizer, and so is an ERROR.
 //
-// Nobody can register the procedure, or a pattern that matches it, because an Authorizer
-// allows it: a rule has to.
+// Nobody can call or register the procedure, or register a pattern that matches it, because an
+// Authorizer allows it: a rule has to.
 type DynamicAuthorizer struct {
 	// Procedure is the URI of the procedure.
 	Procedure protocol.URI

@@ -14,9 +14,10 @@ import (
 // Access is an AuthorizationConfig made ready. It is immutable. Nil allows everything.
 type Access struct {
 	roles   map[string]*rules
-	others  *rules // for roles that are not there; nil: they may not join
+	others  *rules // for roles that are not there; nil: they may not join, unless lawless
+	lawless bool   // there are neither roles nor an authorizer: nothing but calls of reserved is denied
 	timeout time.Duration
-	// reserved are procedures that only rules can allow to be registered.
+	// reserved are procedures that only rules can allow to be called or registered.
 	reserved []protocol.URI
 }
 
@@ -34,9 +35,9 @@ type rankedRule struct {
 }
 
 // NewAccess checks the rules; errors name the role and the permission at fault. It
-// returns nil if cfg has neither Roles nor an Authorizer. reserved are procedures that
-// only rules can allow to be registered, not an Authorizer: those that decide for the
-// realm, see Reserved.
+// returns nil if cfg has neither Roles nor an Authorizer, and there are no reserved. These are
+// procedures that only rules can allow to be called or registered, not an Authorizer: those that
+// decide for the realm, see Reserved. Without Roles and Authorizer everybody may register them.
 func NewAccess(cfg AuthorizationConfig, reserved ...protocol.URI) (*Access, error) {
 	const timeout = 5 * time.Second
 	a := &Access{timeout: cmp.Or(cfg.Timeout, timeout), reserved: slices.Clone(reserved)}
@@ -68,7 +69,10 @@ func NewAccess(cfg AuthorizationConfig, reserved ...protocol.URI) (*Access, erro
 		return nil, err
 	}
 	if len(cfg.Roles) == 0 && cfg.Authorizer == nil {
-		return nil, nil
+		if len(reserved) == 0 {
+			return nil, nil
+		}
+		a.others, a.lawless = nil, true
 	}
 	return a, nil
 }
@@ -117,11 +121,13 @@ func compareRules(a, b *Permission) int {
 }
 
 // Admits reports whether clients of the role may join.
-func (a *Access) Admits(role string) bool { return a == nil || a.others != nil || a.roles[role] != nil }
+func (a *Access) Admits(role string) bool {
+	return a == nil || a.lawless || a.others != nil || a.roles[role] != nil
+}
 
 // of returns the rules for a peer.
 func (a *Access) of(p *Peer) *rules {
-	if a == nil || p.Internal {
+	if a == nil || a.lawless || p.Internal {
 		return nil
 	}
 	if r := a.roles[p.AuthRole]; r != nil {

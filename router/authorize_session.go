@@ -170,6 +170,16 @@ func (s *Session) resume(m protocol.Message, eff Effects) Verdict {
 	return s.verdict(err, eff)
 }
 
+// mayCall returns what the rules say, which have to allow it if the procedure decides for the realm:
+// what an authenticator answers to the router may be a secret.
+func (s *Session) mayCall(uri protocol.URI) grant {
+	g := s.rules.decide(ActionCall, uri, protocol.MatchExact)
+	if (g == undecided || s.rules == nil && !s.peer.Internal) && s.access.reserves(uri, protocol.MatchExact) {
+		return forbidden
+	}
+	return g
+}
+
 // mayRegister returns what rules or Authorizer say, and false if the request waits.
 func (s *Session) mayRegister(m *protocol.Register, eff Effects) (grant, bool) {
 	g := s.rules.decide(ActionRegister, m.Procedure, m.Options.Match)
@@ -186,9 +196,9 @@ func (s *Session) mayRegister(m *protocol.Register, eff Effects) (grant, bool) {
 }
 
 // reserves reports whether the pattern matches a procedure that only rules can allow to
-// be registered.
+// be called or registered.
 func (a *Access) reserves(uri protocol.URI, m protocol.Match) bool {
-	return slices.ContainsFunc(a.reserved, func(p protocol.URI) bool { return p.Matches(uri, m) })
+	return a != nil && slices.ContainsFunc(a.reserved, func(p protocol.URI) bool { return p.Matches(uri, m) })
 }
 
 // maySubscribe returns what rules or Authorizer say, and false if the request waits.

@@ -114,7 +114,7 @@ func (s *Session) procedure(uri protocol.URI) (route, protocol.URI) {
 		if refusal := s.checkURI(uri, protocol.MatchExact, false); refusal != "" {
 			return route{}, refusal
 		}
-		r.call = s.rules.decide(ActionCall, uri, protocol.MatchExact)
+		r.call = s.mayCall(uri)
 		if uri.Reserved() {
 			r.meta = metaProcedures[uri]
 		} else {

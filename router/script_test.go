@@ -92,7 +92,7 @@ var directives = map[string]func(sc *script, a *words){
 	},
 	// role NAME dynamic: a role of the realm, whose authorizer "decide" speaks for
 	// permit ROLE URI match=POLICY call register publish subscribe disclose: its rules
-	// reserve URI: only rules can allow to register it; roles: takes all of this back
+	// reserve URI: only rules can allow to call or register it; roles: takes all of this back
 	"role": (*script).addRole, "permit": (*script).permit, "reserve": (*script).reserve, "roles": (*script).dropRoles,
 	// decide NAME allow disclose cache, or fail: the answer to what the session asks
 	"decide": (*script).decide,
