@@ -206,6 +206,7 @@ func recycle(m protocol.Message) {
 	case *protocol.Result:
 		*m = protocol.Result{}
 		pipeResults.Put(m)
+	default: // is for the collector, or belongs to others too
 	}
 }
 

@@ -78,6 +78,13 @@ func (w *writer) lessFrequent(v any, levels int) {
 		w.uint(uint64(v))
 	case protocol.URI:
 		w.text(string(v))
+	default:
+		w.composite(v, levels)
+	}
+}
+
+func (w *writer) composite(v any, levels int) {
+	switch v := v.(type) {
 	case protocol.Dict:
 		w.value(map[string]any(v), levels)
 	case []string:
