@@ -201,9 +201,11 @@ func (a *componentActor) listenersDone(m *listenersDone) {
 		a.finish(fmt.Errorf("start: %w", m.err))
 	case m.event == onStart:
 		a.next()
-	case m.event == onJoin && m.id == a.id && a.session != nil:
+	case m.id != a.id || a.session == nil || a.session.Err() != nil:
+		// The session is over, although the news of that may be on its way still.
+	case m.event == onJoin:
 		a.joinListenersDone(m.err)
-	case m.event == onReady && m.id == a.id && a.session != nil:
+	case m.event == onReady:
 		a.startMain()
 	}
 	a.open()
@@ -236,8 +238,9 @@ func (a *componentActor) mainDone(m *mainDone) {
 	case a.phase == over:
 		a.finish(a.err)
 		return
-	case m.id != a.id || a.session == nil || a.failure != nil || a.stopping:
-		// The session is over anyway: what Main says about that is no news.
+	case m.id != a.id || a.session == nil || a.session.Err() != nil || a.failure != nil || a.stopping:
+		// The session is over anyway: what Main says about that is no news. Its context ends
+		// before this actor learns of it.
 	case m.err != nil:
 		a.c.handlerFailed(supervisor.KindMain, "main", m.err)
 		a.ownFault("main", m.err)
