@@ -87,9 +87,12 @@ func (s *routerSession) park(b *inbound) { s.parked = append(s.parked, b) }
 
 // unpark gives back the batches of which no message waits any more.
 func (s *routerSession) unpark() {
-	if s.session != nil && s.session.Parked() > 0 {
-		return
+	if s.session == nil || s.session.Parked() == 0 {
+		s.freeParked()
 	}
+}
+
+func (s *routerSession) freeParked() {
 	for _, b := range s.parked {
 		b.free()
 	}
@@ -103,10 +106,7 @@ func (s *routerSession) endConsultation() {
 		s.consultation.cancel()
 		s.consultation = nil
 	}
-	for _, b := range s.parked {
-		b.free()
-	}
-	s.parked = nil
+	s.freeParked()
 }
 
 // accesses makes the rules of all realms ready.
