@@ -88,10 +88,13 @@ func (v *services) session(ctx context.Context, realm protocol.URI) (*session.Se
 	if err != nil {
 		return nil, err
 	}
-	sv.mu.Lock()
-	s, joined := sv.session, sv.joined
-	sv.mu.Unlock()
-	for s == nil {
+	for {
+		sv.mu.Lock()
+		s, joined := sv.session, sv.joined
+		sv.mu.Unlock()
+		if s != nil {
+			return s, nil
+		}
 		select {
 		case <-joined:
 		case <-sv.done:
@@ -99,11 +102,7 @@ func (v *services) session(ctx context.Context, realm protocol.URI) (*session.Se
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		sv.mu.Lock()
-		s, joined = sv.session, sv.joined
-		sv.mu.Unlock()
 	}
-	return s, nil
 }
 
 // start starts the component in a realm if it isn't running.
