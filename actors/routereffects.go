@@ -128,8 +128,9 @@ func (s *routerSession) postAll() {
 
 // post hands over a batch. The receiver may be ending: it sets gone first and stops
 // looking at its mailbox later, so a batch it might not see is one that we, who look
-// at gone after posting, know to be lost. Both sides may then answer a call: the first
-// answer removes the record, the second finds none.
+// at gone after posting, know to be lost. What it had answered before is in our mailbox
+// by then, and comes first. Both sides may answer a call: the first answer removes the
+// record, the second finds none.
 func (s *routerSession) post(b *deliveries) {
 	to := b.to
 	handle := handleOf(to)
@@ -141,8 +142,16 @@ func (s *routerSession) post(b *deliveries) {
 	b.post(s.router.host) // it is the receiver's from now on
 	s.watch(handle, n)
 	if handle.gone.Load() && s.session != nil {
-		s.session.CalleeGone(to, s)
+		s.router.host.send(s.self, &calleeGone{session: s.session, callee: to})
 	}
+}
+
+func (s *routerSession) calleeGone(m *calleeGone) {
+	if m.session != s.session || s.closed {
+		return
+	}
+	s.session.CalleeGone(m.callee, s)
+	s.endTurn()
 }
 
 // giveBack handles a batch for a session that has ended before it was posted: its calls

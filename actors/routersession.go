@@ -32,6 +32,11 @@ type (
 		request protocol.ID
 		timer   *callTimer
 	}
+	// calleeGone says that calls of a session may have come too late for a callee.
+	calleeGone struct {
+		session *router.Session
+		callee  *router.Peer
+	}
 	// overdue is the timer of the handshake and of closing.
 	overdue struct{ generation int }
 	// overrun says that the peer has let more than the hard mark pile up.
@@ -107,6 +112,8 @@ func (s *routerSession) Receive(ctx actor.Context) {
 		s.linkLost(m)
 	case *callExpired:
 		s.expire(m)
+	case *calleeGone:
+		s.calleeGone(m)
 	case *authorized:
 		s.authorized(m)
 	case *lookDue:
@@ -422,6 +429,7 @@ func (s *routerSession) end() {
 // way, and for the peer's GOODBYE.
 func (s *routerSession) retirePeer() {
 	handle := handleOf(s.peer)
+	s.postAll() // answers, before anybody can see that they are the last
 	if handle.gone.Swap(true) {
 		return
 	}
