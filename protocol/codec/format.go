@@ -70,13 +70,7 @@ type token struct {
 	s []byte
 }
 
-func (t token) float() float64 { return math.Float64frombits(t.n) }
-
-// readToken reads the scalar, or the head of the list or dict, at pos.
-func readToken(f format, data []byte, pos int) (token, int, error) {
-	k, n, s, next, err := f.read(data, pos)
-	return token{k, n, s}, next, err
-}
+func (t *token) float() float64 { return math.Float64frombits(t.n) }
 
 // format is the grammar of one serializer. Implementations have no state.
 //

@@ -87,8 +87,9 @@ func DecodeArgs(p protocol.Payload, dst ...any) error {
 	if len(dst) == 0 {
 		return nil
 	}
-	r, head, err := openPayload(p, p.Args, kindList)
-	if err != nil {
+	var r reader
+	var head token
+	if err := r.openPayload(p.Serializer, p.Args, kindList, &head); err != nil {
 		return &ArgumentError{Index: 0, Err: err}
 	}
 	for i, v := range dst {
@@ -111,20 +112,22 @@ func DecodeArgs(p protocol.Payload, dst ...any) error {
 }
 
 // openPayload reads the head of the positional or keyword arguments.
-func openPayload(p protocol.Payload, data []byte, want kind) (reader, token, error) {
+func (r *reader) openPayload(s protocol.Serializer, data []byte, want kind, head *token) error {
 	if data == nil {
-		return reader{}, token{}, errMissing
+		return errMissing
 	}
-	f := formatOf(p.Serializer)
+	f := formatOf(s)
 	if f == nil {
-		return reader{}, token{}, errSerializer
+		return errSerializer
 	}
-	r := reader{f: f, data: data, pos: f.space(data, 0)}
-	head, err := r.scalar()
-	if err == nil && head.kind != want {
-		err = errors.New("arguments must be " + want.String() + ", not " + head.kind.String())
+	r.f, r.data, r.pos = f, data, f.space(data, 0)
+	if err := r.scalar(head); err != nil {
+		return err
 	}
-	return r, head, err
+	if head.kind != want {
+		return errors.New("arguments must be " + want.String() + ", not " + head.kind.String())
+	}
+	return nil
 }
 
 // DecodeKwArgs decodes the keyword arguments into what dst points to: a
@@ -137,12 +140,13 @@ func DecodeKwArgs(p protocol.Payload, dst any) error {
 	if p.KwArgs == nil {
 		return nil
 	}
-	r, head, err := openPayload(p, p.KwArgs, kindDict)
-	if err != nil {
+	var r reader
+	var head token
+	if err := r.openPayload(p.Serializer, p.KwArgs, kindDict, &head); err != nil {
 		return &ArgumentError{Index: -1, Err: err}
 	}
 	if m, ok := dst.(*map[string]any); ok {
-		kwargs, err := r.kwargs(head)
+		kwargs, err := r.kwargs(&head)
 		if err == nil {
 			*m = kwargs
 		}
@@ -156,7 +160,7 @@ func DecodeKwArgs(p protocol.Payload, dst any) error {
 }
 
 // kwargs decodes a dict and names the key that fails.
-func (r *reader) kwargs(head token) (map[string]any, error) {
+func (r *reader) kwargs(head *token) (map[string]any, error) {
 	kwargs := make(map[string]any, capacity(head))
 	failed := ""
 	err := r.pairs(head, MaxDepth, func(key string) error {
@@ -180,12 +184,13 @@ func Args(p protocol.Payload) ([]any, error) {
 	if p.Args == nil {
 		return nil, nil
 	}
-	r, head, err := openPayload(p, p.Args, kindList)
-	if err != nil {
+	var r reader
+	var head token
+	if err := r.openPayload(p.Serializer, p.Args, kindList, &head); err != nil {
 		return nil, &ArgumentError{Index: 0, Err: err}
 	}
-	args := make([]any, 0, capacity(head))
-	err = r.items(head, MaxDepth, func() error {
+	args := make([]any, 0, capacity(&head))
+	err := r.items(&head, MaxDepth, func() error {
 		v, err := r.any(MaxDepth - 1)
 		if err == nil {
 			args = append(args, v)
@@ -212,13 +217,15 @@ func CountArgs(p protocol.Payload) (int, error) {
 	if p.Args == nil {
 		return 0, nil
 	}
-	r, head, err := openPayload(p, p.Args, kindList)
+	var r reader
+	var head token
+	err := r.openPayload(p.Serializer, p.Args, kindList, &head)
 	n := 0
 	if err == nil && head.n <= uint64(len(r.data)-r.pos) { // not unknownLength
 		return int(head.n), nil //nolint:gosec // it is small
 	}
 	if err == nil {
-		err = r.items(head, MaxDepth, func() error {
+		err = r.items(&head, MaxDepth, func() error {
 			end, err := r.f.end(r.data, r.pos, MaxDepth-1)
 			if err == nil {
 				r.pos = end

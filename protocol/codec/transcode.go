@@ -99,13 +99,13 @@ type source struct {
 
 // copy writes the value at hand and moves behind it.
 func (w *writer) copy(src *source, levels int) {
-	head, err := src.scalar()
-	if err != nil {
+	var head token
+	if err := src.scalar(&head); err != nil {
 		w.fail(err)
 		return
 	}
 	if src.integers {
-		head = integer(head)
+		head.integral()
 	}
 	switch head.kind {
 	case kindNil:
@@ -123,13 +123,13 @@ func (w *writer) copy(src *source, levels int) {
 	case kindBytes:
 		w.bytes(head.s)
 	case kindList, kindDict:
-		w.copyItems(src, head, levels)
+		w.copyItems(src, &head, levels)
 	default:
-		w.fail(unsupported(head))
+		w.fail(unsupported(&head))
 	}
 }
 
-func unsupported(t token) error { return errors.New(string(t.s) + " has no equivalent") }
+func unsupported(t *token) error { return errors.New(string(t.s) + " has no equivalent") }
 
 // copyFloat writes null for what JSON lacks, unless strict: the peer that sent it
 // broke no rule.
@@ -142,7 +142,7 @@ func (w *writer) copyFloat(v float64, strict bool) {
 }
 
 // copyItems writes a list or dict.
-func (w *writer) copyItems(src *source, head token, levels int) {
+func (w *writer) copyItems(src *source, head *token, levels int) {
 	if levels <= 0 {
 		w.fail(errTooDeep)
 		return
@@ -171,7 +171,8 @@ func (w *writer) copyItems(src *source, head token, levels int) {
 
 // copyKey writes the key at hand and moves to its value.
 func (w *writer) copyKey(src *source) {
-	key, err := src.scalar()
+	var key token
+	err := src.scalar(&key)
 	if err == nil {
 		src.pos, err = src.f.colon(src.data, src.pos)
 	}
@@ -187,7 +188,7 @@ func (w *writer) copyKey(src *source) {
 	case src.keepKeys && key.kind == kindNegative:
 		w.int(int64(key.n))
 	default:
-		text, err := keyText(key)
+		text, err := keyText(&key)
 		if err != nil {
 			w.fail(err)
 			return
@@ -198,7 +199,7 @@ func (w *writer) copyKey(src *source) {
 }
 
 // keyText returns the text that a dict key stands for.
-func keyText(key token) ([]byte, error) {
+func keyText(key *token) ([]byte, error) {
 	switch key.kind {
 	case kindText:
 		return key.s, nil
