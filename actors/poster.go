@@ -26,6 +26,7 @@ type poster struct {
 
 	mu     sync.Mutex
 	queue  []session.Command
+	size   int64 // of the queue, in bytes
 	told   bool  // a *commandsPosted is under way
 	closed error // why nothing is taken any more
 }
@@ -52,6 +53,7 @@ func (p *poster) Post(cmd session.Command) {
 	}
 	p.posted.Add(n)
 	p.queue = append(p.queue, cmd)
+	p.size += n
 	tell := !p.told
 	p.told = true
 	p.mu.Unlock()
@@ -60,25 +62,30 @@ func (p *poster) Post(cmd session.Command) {
 	}
 }
 
-// take returns what was posted, and keeps an empty slice for what will be. What is left in spare
-// comes first: the actor failed before it came to that.
-func (p *poster) take(spare []session.Command) []session.Command {
+// take returns what was posted and its size, which is counted as queued until done is called with
+// it, and keeps an empty slice for what will be. What is left in spare comes first: the actor
+// failed before it came to that.
+func (p *poster) take(spare []session.Command) ([]session.Command, int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.told = false
+	size := p.size
+	p.told, p.size = false, 0
 	if len(spare) > 0 {
 		spare = append(spare, p.queue...)
 		clear(p.queue)
 		p.queue = p.queue[:0]
-		return spare
+		return spare, size
 	}
 	queue := p.queue
 	if cap(spare) > maxSpare {
 		spare = nil
 	}
 	p.queue = spare
-	return queue
+	return queue, size
 }
+
+// done says that commands of this size have been carried out.
+func (p *poster) done(size int64) { p.posted.Add(-size) }
 
 // close rejects what is waiting, and all that comes.
 func (p *poster) close(err error) {

@@ -110,6 +110,7 @@ type sessionActor struct {
 	poster       *poster
 	batch        []session.Command // being carried out, from done on
 	done         int
+	size         int64 // of the batch, as the poster counts
 	dialing      *dialing
 	conn         *connection
 	declarations []*declared
@@ -133,7 +134,6 @@ func (s *sessionActor) Receive(ctx actor.Context) {
 	case *inbound:
 		s.receive(m)
 	case *commandsPosted:
-		s.batch = s.poster.take(s.batch)
 		s.doAll()
 	case *sched.Drained:
 		if s.conn != nil {
@@ -276,15 +276,17 @@ func (s *sessionActor) receive(b *inbound) {
 
 // doAll carries out what handles, handlers and actors have posted.
 func (s *sessionActor) doAll() {
+	batch, size := s.poster.take(s.batch)
+	s.batch = batch
+	s.size += size
 	for s.done < len(s.batch) {
 		cmd := s.batch[s.done]
 		s.batch[s.done] = nil
 		s.done++
-		n := cmd.Size() // not afterwards: the command may be pooled
 		s.do(cmd)
-		s.poster.posted.Add(-int64(n))
 	}
-	s.batch, s.done = s.batch[:0], 0
+	s.poster.done(s.size)
+	s.batch, s.done, s.size = s.batch[:0], 0, 0
 }
 
 func (s *sessionActor) do(cmd session.Command) {

@@ -27,6 +27,23 @@ func joined(tb testing.TB) *Machine {
 	return m
 }
 
+// answerFunc is an answerer.
+type answerFunc func(*protocol.Result, error)
+
+func (f answerFunc) answer(res *protocol.Result, err error) { f(res, err) }
+
+// newAsyncCall returns a command that calls a procedure, and reply with each answer.
+func newAsyncCall(procedure protocol.URI, opts protocol.CallOptions, payload protocol.Payload, reply answerFunc) *callCommand {
+	return &callCommand{msg: &protocol.Call{Procedure: procedure, Options: opts, Payload: payload}, async: reply}
+}
+
+// newAsyncPublish returns a command that publishes an event, and reply with its answer.
+func newAsyncPublish(topic protocol.URI, opts protocol.PublishOptions, payload protocol.Payload, reply func(protocol.ID, error)) *publishCommand {
+	c := &publishCommand{msg: &protocol.Publish{Topic: topic, Options: opts, Payload: payload}}
+	c.reply = reply
+	return c
+}
+
 // callOnce is the machine's part of a call.
 func callOnce(m *Machine, c *callCommand, res *protocol.Result) {
 	m.Do(time.Time{}, c)
@@ -58,7 +75,8 @@ func BenchmarkMachineServe(b *testing.B) {
 	for b.Loop() {
 		msg.Request++
 		m.Receive(msg)
-		m.serving[msg.Request].do(m)
+		inv, _ := m.serving.get(msg.Request)
+		inv.do(m)
 	}
 }
 

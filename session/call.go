@@ -26,6 +26,11 @@ func (s *Session) getCall(procedure protocol.URI) *callCommand {
 	if !ok {
 		c = &callCommand{ready: make(chan struct{}, 1)}
 	}
+	c.open(s, procedure)
+	return c
+}
+
+func (c *callCommand) open(s *Session, procedure protocol.URI) {
 	c.sess = s
 	if s.shared {
 		m := new(sharedCall)
@@ -34,14 +39,17 @@ func (s *Session) getCall(procedure protocol.URI) *callCommand {
 		c.msg = &c.own
 	}
 	c.msg.Procedure = procedure
-	return c
 }
 
 // sharedCall is a CALL that is handed over as it is, with the memory of a small payload.
 type sharedCall struct {
 	protocol.Call
-	buf [48]byte
+	buf [smallPayload]byte
 }
+
+// smallPayload is the size up to which a payload lies in the same piece of memory as what it
+// belongs to.
+const smallPayload = 48
 
 // put takes a command back whose answer was received: nobody else refers to it.
 func (c *callCommand) put() {
@@ -59,6 +67,19 @@ type Result struct {
 	data
 	// Details are the details of the RESULT.
 	Details protocol.ResultDetails
+}
+
+// newResult returns a result that shares no memory with a message.
+func newResult(details protocol.ResultDetails, p protocol.Payload) *Result {
+	if p.Size() > smallPayload {
+		return &Result{Details: details, data: data{p.Clone()}}
+	}
+	r := new(struct {
+		Result
+		buf [smallPayload]byte
+	})
+	r.Details, r.Payload = details, copyPayload(r.buf[:0], p)
+	return &r.Result
 }
 
 // Call calls a procedure and waits for its result.
@@ -79,7 +100,7 @@ func (s *Session) Call(ctx context.Context, procedure string, opts ...CallOption
 	if err != nil {
 		return nil, s.wrap("call", protocol.URI(procedure), err)
 	}
-	res := &Result{Details: c.details, data: data{c.payload.Clone()}}
+	res := newResult(c.details, c.payload)
 	c.put()
 	return res, nil
 }
@@ -134,19 +155,11 @@ func (s *Session) call(ctx context.Context, procedure string, spec *callSpec, ar
 // newCall encodes a call, on the goroutine of the caller.
 func (s *Session) newCall(procedure string, spec *callSpec, args []any, kwargs any) (*callCommand, error) {
 	uri := protocol.URI(procedure)
-	if spec.err != nil {
-		return nil, newLocal(protocol.ErrorInvalidArgument, spec.err)
-	}
-	if err := checkExact(uri, true); err != nil {
-		return nil, err
-	}
-	if err := s.Err(); err != nil {
+	if err := s.checkCall(uri, spec); err != nil {
 		return nil, err
 	}
 	c := s.getCall(uri)
-	c.msg.Options = spec.options
-	var err error
-	if c.msg.Payload, c.out, err = encodeValues(c.out, s.details.Serializer, args, kwargs); err != nil {
+	if err := c.encode(spec, args, kwargs); err != nil {
 		c.put()
 		return nil, err
 	}
@@ -154,6 +167,22 @@ func (s *Session) newCall(procedure string, spec *callSpec, args []any, kwargs a
 		c.progress = &progressQueue{wake: make(chan struct{}, 1)}
 	}
 	return c, nil
+}
+
+func (s *Session) checkCall(uri protocol.URI, spec *callSpec) error {
+	if spec.err != nil {
+		return newLocal(protocol.ErrorInvalidArgument, spec.err)
+	}
+	if err := checkExact(uri, true); err != nil {
+		return err
+	}
+	return s.Err()
+}
+
+func (c *callCommand) encode(spec *callSpec, args []any, kwargs any) (err error) {
+	c.msg.Options = spec.options
+	c.msg.Payload, c.out, err = encodeValues(c.out, c.sess.details.Serializer, args, kwargs)
+	return err
 }
 
 // finish waits for the answer of a posted call.
@@ -250,36 +279,54 @@ func (c *callCommand) drain(spec *callSpec) {
 // without waiting for their results decides how many. The function returned cancels the call; it
 // may be called at any time.
 func (s *Session) CallAsync(procedure string, reply func(*Result, error), opts ...CallOption) (cancel func()) {
-	spec := callSpec{}
+	a := &asyncCall{then: reply}
 	for _, o := range opts {
-		o.applyCall(&spec)
+		o.applyCall(&a.spec)
 	}
 	uri := protocol.URI(procedure)
-	c, err := s.newCall(procedure, &spec, spec.args, spec.kwargs)
+	err := s.checkCall(uri, &a.spec)
+	if err == nil {
+		a.open(s, uri)
+		a.out = a.buf[:0]
+		err = a.encode(&a.spec, a.spec.args, a.spec.kwargs)
+	}
 	if err != nil {
 		reply(nil, s.wrap("call", uri, err))
 		return func() {}
 	}
-	mode := cmp.Or(spec.cancel, protocol.CancelKillNoWait)
-	stop := func() bool { return true }
-	if d, ok := s.ownTimeout(&spec); ok {
-		overdue := &cancelCommand{call: c, mode: mode, reason: newLocal(protocol.ErrorTimeout, errCallTimeout)}
-		stop = time.AfterFunc(d, func() { s.poster.Post(overdue) }).Stop
+	a.async = a
+	if d, ok := s.ownTimeout(&a.spec); ok {
+		a.timer = time.AfterFunc(d, func() { a.cancel(newLocal(protocol.ErrorTimeout, errCallTimeout)) })
 	}
-	c.reply = func(msg *protocol.Result, err error) {
-		if err != nil {
-			stop()
-			reply(nil, s.wrap("call", uri, err))
-			return
-		}
-		if !msg.Details.Progress {
-			stop()
-		}
-		reply(&Result{Details: msg.Details, data: data{msg.Payload.Clone()}}, nil)
+	s.poster.Post(&a.callCommand)
+	return func() { a.cancel(nil) }
+}
+
+// asyncCall is the call of somebody who does not wait. It is not used again: whoever made it may
+// cancel it at any time.
+type asyncCall struct {
+	callCommand
+	spec  callSpec
+	then  func(*Result, error)
+	timer *time.Timer // nil unless this side has to keep the timeout
+	buf   [smallPayload]byte
+}
+
+func (a *asyncCall) cancel(reason *Error) {
+	mode := cmp.Or(a.spec.cancel, protocol.CancelKillNoWait)
+	a.sess.poster.Post(&cancelCommand{call: &a.callCommand, mode: mode, reason: reason})
+}
+
+// answer implements answerer.
+func (a *asyncCall) answer(msg *protocol.Result, err error) {
+	if a.timer != nil && (err != nil || !msg.Details.Progress) {
+		a.timer.Stop()
 	}
-	c.progress = nil // c.reply gets them
-	s.poster.Post(c)
-	return func() { s.poster.Post(&cancelCommand{call: c, mode: mode}) }
+	if err != nil {
+		a.then(nil, a.sess.wrap("call", a.msg.Procedure, err))
+		return
+	}
+	a.then(newResult(msg.Details, msg.Payload), nil)
 }
 
 // CallStream is a call whose arguments are sent in several chunks ("Progressive Call

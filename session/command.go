@@ -94,19 +94,3 @@ func TakesTime(cmd Command) bool {
 	return leave
 }
 func (c *leaveCommand) do(*Machine) {} // Machine.Do takes it in any state
-
-// newAsyncCall returns a command that calls a procedure. reply is called with each result,
-// progressive ones included if the options ask for them, or with an error; never after the final
-// one.
-func newAsyncCall(procedure protocol.URI, opts protocol.CallOptions, payload protocol.Payload, reply func(*protocol.Result, error)) *callCommand {
-	return &callCommand{msg: &protocol.Call{Procedure: procedure, Options: opts, Payload: payload}, reply: reply}
-}
-
-// newAsyncPublish returns a command that publishes an event. reply is called with the identifier
-// of the publication if the options ask for an acknowledgement, and with zero once it is sent if
-// not.
-func newAsyncPublish(topic protocol.URI, opts protocol.PublishOptions, payload protocol.Payload, reply func(protocol.ID, error)) *publishCommand {
-	c := &publishCommand{msg: &protocol.Publish{Topic: topic, Options: opts, Payload: payload}}
-	c.reply = reply
-	return c
-}

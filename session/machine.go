@@ -118,12 +118,12 @@ type Machine struct {
 	leaving  []*leaveCommand
 	welcome  *protocol.Welcome // waits for Accept
 
-	pending       map[protocol.ID]request
+	pending       idTable[request]
 	registrations map[protocol.ID]*registration
 	subscriptions map[protocol.ID]*subscription
 	subscribing   map[topicKey]int         // SUBSCRIBEs not yet answered
 	orphans       map[topicKey]protocol.ID // subscriptions without handlers, see unsubscribe
-	serving       map[protocol.ID]*Invocation
+	serving       idTable[*Invocation]
 	late          map[protocol.ID]struct{} // answered before their last chunk came
 }
 
@@ -141,12 +141,10 @@ func New(cfg Config, fx Effects) *Machine {
 	return &Machine{
 		cfg:           cfg,
 		fx:            fx,
-		pending:       make(map[protocol.ID]request),
 		registrations: make(map[protocol.ID]*registration),
 		subscriptions: make(map[protocol.ID]*subscription),
 		subscribing:   make(map[topicKey]int),
 		orphans:       make(map[topicKey]protocol.ID),
-		serving:       make(map[protocol.ID]*Invocation),
 		late:          make(map[protocol.ID]struct{}),
 	}
 }
@@ -264,9 +262,9 @@ func (m *Machine) notJoined() error {
 // request sends a message that expects an answer. If it cannot be sent, its identifier was not
 // used, and the next request gets it.
 func (m *Machine) request(id protocol.ID, msg protocol.Message, r request) bool {
-	m.pending[id] = r // before anything can go wrong: whatever happens, it is answered in the end
+	m.pending.put(id, r) // before anything can go wrong: whatever happens, it is answered in the end
 	if err := m.fx.Send(msg); err != nil {
-		delete(m.pending, id)
+		m.pending.remove(id)
 		m.reject(r, err)
 		return false
 	}
@@ -288,7 +286,7 @@ func (m *Machine) reject(cmd Command, err error) {
 // take returns the pending request that an answer refers to. If there is none, an answer to
 // something given up long ago is ignored, and one to something never asked is a violation.
 func (m *Machine) take(id protocol.ID, t protocol.MessageType) (request, bool) {
-	r, ok := m.pending[id]
+	r, ok := m.pending.get(id)
 	if !ok {
 		if id == 0 || id > m.last {
 			m.Violation(&protocol.ViolationError{Message: t, Field: "Request", Problem: fmt.Sprintf("%d was never issued", id)})
@@ -335,7 +333,7 @@ func (m *Machine) onError(msg *protocol.Error) {
 		m.mismatch(msg.Request, protocol.TypeError, r.kind())
 		return
 	}
-	delete(m.pending, msg.Request)
+	m.pending.remove(msg.Request)
 	r.refused(m, msg)
 }
 
@@ -346,10 +344,11 @@ func (m *Machine) end(err *EndedError) {
 	}
 	err.Joined = m.sess != nil
 	m.state, m.deadline = stateEnded, time.Time{}
-	for _, id := range sortedKeys(m.pending) {
-		m.reject(m.pending[id], err)
+	for _, id := range m.pending.ids() {
+		r, _ := m.pending.get(id)
+		m.reject(r, err)
 	}
-	clear(m.pending)
+	m.pending.clear()
 	m.dispose(err)
 	if m.sess != nil {
 		m.sess.end(err)
@@ -363,10 +362,11 @@ func (m *Machine) end(err *EndedError) {
 
 // dispose interrupts what is being served and releases what was attached.
 func (m *Machine) dispose(err *EndedError) {
-	for _, id := range sortedKeys(m.serving) {
-		m.fx.Interrupt(m.serving[id].ref, m.serving[id], err)
+	for _, id := range m.serving.ids() {
+		inv, _ := m.serving.get(id)
+		m.fx.Interrupt(inv.ref, inv, err)
 	}
-	clear(m.serving)
+	m.serving.clear()
 	for _, id := range sortedKeys(m.registrations) {
 		m.fx.Release(m.registrations[id].ref, err)
 	}

@@ -33,8 +33,14 @@ type callCommand struct {
 	details protocol.ResultDetails
 	payload protocol.Payload // in the memory of the message
 
-	progress *progressQueue                // nil unless the caller wants progressive results
-	reply    func(*protocol.Result, error) // instead of ready
+	progress *progressQueue // nil unless the caller wants progressive results
+	async    answerer       // instead of ready; nil if somebody waits
+}
+
+// answerer takes each answer of a call, progressive ones included if the options ask for them: a
+// result or an error, and nothing after the final one. The result is valid only during the call.
+type answerer interface {
+	answer(res *protocol.Result, err error)
 }
 
 func (c *callCommand) owner() *Session            { return c.sess }
@@ -45,8 +51,8 @@ func (c *callCommand) Size() int { return small + c.msg.Payload.Size() }
 
 // Reject implements Command.
 func (c *callCommand) Reject(err error) {
-	if c.reply != nil {
-		c.reply(nil, err)
+	if c.async != nil {
+		c.async.answer(nil, err)
 		return
 	}
 	c.err = err
@@ -54,8 +60,8 @@ func (c *callCommand) Reject(err error) {
 }
 
 func (c *callCommand) refused(_ *Machine, msg *protocol.Error) {
-	if c.reply != nil {
-		c.reply(nil, remoteError(msg.Error, msg.Payload.Clone()))
+	if c.async != nil {
+		c.async.answer(nil, remoteError(msg.Error, msg.Payload.Clone()))
 		return
 	}
 	c.uri, c.payload = msg.Error, msg.Payload
@@ -63,8 +69,8 @@ func (c *callCommand) refused(_ *Machine, msg *protocol.Error) {
 }
 
 func (c *callCommand) finish(msg *protocol.Result) {
-	if c.reply != nil {
-		c.reply(msg, nil)
+	if c.async != nil {
+		c.async.answer(msg, nil)
 		return
 	}
 	c.details, c.payload = msg.Details, msg.Payload
@@ -88,17 +94,23 @@ func (c *chunkCommand) Size() int       { return small + c.payload.Size() }
 func (c *chunkCommand) owner() *Session { return c.call.sess }
 
 func (c *chunkCommand) do(m *Machine) {
-	if m.pending[c.call.msg.Request] != request(c.call) {
+	if !m.waits(c.call) {
 		return // already answered: the caller learns it from the call
 	}
 	msg := protocol.Call{Request: c.call.msg.Request, Procedure: c.call.msg.Procedure, Payload: c.payload}
 	msg.Options = c.call.msg.Options // a router may look at those of the first chunk only
 	msg.Options.Progress = c.more
 	if err := m.fx.Send(&msg); err != nil {
-		delete(m.pending, c.call.msg.Request)
+		m.pending.remove(c.call.msg.Request)
 		m.cancel(c.call.msg.Request, protocol.CancelKillNoWait)
 		c.call.Reject(err)
 	}
+}
+
+// waits reports whether a call has no answer yet.
+func (m *Machine) waits(c *callCommand) bool {
+	r, ok := m.pending.get(c.msg.Request)
+	return ok && r == request(c)
 }
 
 // cancelCommand gives up a call.
@@ -116,14 +128,14 @@ func (c *cancelCommand) owner() *Session { return c.call.sess }
 // any more: it is ignored when it comes.
 func (c *cancelCommand) do(m *Machine) {
 	id := c.call.msg.Request
-	if m.pending[id] != request(c.call) {
+	if !m.waits(c.call) {
 		return
 	}
 	sent := m.cancel(id, c.mode)
 	if c.mode == protocol.CancelKill && sent {
 		return
 	}
-	delete(m.pending, id)
+	m.pending.remove(id)
 	if c.reason == nil {
 		c.reason = &Error{URI: protocol.ErrorCanceled}
 	}
@@ -141,19 +153,19 @@ func (m *Machine) onResult(msg *protocol.Result) {
 		return
 	}
 	if !msg.Details.Progress {
-		delete(m.pending, msg.Request)
+		m.pending.remove(msg.Request)
 		c.finish(msg)
 		return
 	}
 	switch {
-	case c.progress == nil && c.reply == nil:
+	case c.progress == nil && c.async == nil:
 		// Not asked for: the call stays open.
-	case c.reply != nil:
+	case c.async != nil:
 		if c.msg.Options.ReceiveProgress {
-			c.reply(msg, nil)
+			c.async.answer(msg, nil)
 		}
 	case !c.progress.add(msg):
-		delete(m.pending, msg.Request)
+		m.pending.remove(msg.Request)
 		m.cancel(msg.Request, protocol.CancelKillNoWait)
 		c.Reject(newLocal(protocol.ErrorLimitExceeded, errProgressLimit))
 	}
@@ -204,7 +216,7 @@ func (m *Machine) onRegistered(msg *protocol.Registered) {
 	if !ok {
 		return
 	}
-	delete(m.pending, msg.Request)
+	m.pending.remove(msg.Request)
 	if _, taken := m.registrations[msg.Registration]; taken {
 		// A router may answer a second registration of a shared procedure with the identifier of
 		// the first. Its invocations can have one handler only.
@@ -264,7 +276,7 @@ func (m *Machine) onUnregistered(msg *protocol.Unregistered) {
 	if !ok {
 		return
 	}
-	delete(m.pending, msg.Request)
+	m.pending.remove(msg.Request)
 	m.dropRegistration(c.id, nil)
 	c.settle(c.id, nil)
 }
@@ -286,7 +298,7 @@ func revoked(uri protocol.URI, reason string) error {
 }
 
 func (m *Machine) onInvocation(msg *protocol.Invocation) {
-	if inv, ok := m.serving[msg.Request]; ok {
+	if inv, ok := m.serving.get(msg.Request); ok {
 		m.onChunk(inv, msg)
 		return
 	}
@@ -301,12 +313,12 @@ func (m *Machine) onInvocation(msg *protocol.Invocation) {
 		m.refuse(msg.Request, newLocal(protocol.ErrorNoSuchRegistration, fmt.Errorf("registration %d is not of this session", msg.Registration)))
 		return
 	}
-	if len(m.serving) >= m.cfg.MaxInvocations {
+	if m.serving.len() >= m.cfg.MaxInvocations {
 		m.refuse(msg.Request, newLocal(protocol.ErrorLimitExceeded, fmt.Errorf("callee serves %d invocations already", m.cfg.MaxInvocations)))
 		return
 	}
 	inv := newInvocation(m.sess, reg, msg)
-	m.serving[msg.Request] = inv
+	m.serving.put(msg.Request, inv)
 	m.fx.Invoke(reg.ref, inv)
 }
 
@@ -322,7 +334,7 @@ func (m *Machine) onChunk(inv *Invocation, msg *protocol.Invocation) {
 	if inv.chunks.add(msg) {
 		return
 	}
-	delete(m.serving, msg.Request)
+	m.serving.remove(msg.Request)
 	m.remember(inv)
 	err := newLocal(protocol.ErrorLimitExceeded, errChunkLimit)
 	m.refuse(msg.Request, err)
@@ -347,7 +359,7 @@ func (m *Machine) refuse(id protocol.ID, err *Error) {
 }
 
 func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
-	inv, ok := m.serving[msg.Request]
+	inv, ok := m.serving.get(msg.Request)
 	if !ok {
 		return // answered meanwhile
 	}
@@ -358,12 +370,18 @@ func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
 	m.fx.Interrupt(inv.ref, inv, reason)
 }
 
+// serves reports whether an invocation has no answer yet.
+func (m *Machine) serves(inv *Invocation) bool {
+	open, _ := m.serving.get(inv.request)
+	return open == inv
+}
+
 // do sends the final answer of an invocation, which is a command once it has one.
 func (inv *Invocation) do(m *Machine) {
-	if m.serving[inv.request] != inv {
+	if !m.serves(inv) {
 		return
 	}
-	delete(m.serving, inv.request)
+	m.serving.remove(inv.request)
 	m.remember(inv)
 	if inv.failure != "" {
 		m.sendError(inv)
@@ -395,7 +413,7 @@ func (c *yieldCommand) owner() *Session { return c.inv.sess }
 func (c *yieldCommand) Size() int       { return small + c.msg.Payload.Size() }
 
 func (c *yieldCommand) do(m *Machine) {
-	if m.serving[c.inv.request] != c.inv {
+	if !m.serves(c.inv) {
 		c.settle(0, errAnswered)
 		return
 	}

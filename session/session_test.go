@@ -558,10 +558,10 @@ func TestForeignCommand(t *testing.T) {
 	old, m := newLoop(t), joined(t)
 	answer := make(chan error, 1)
 	c := old.s.getCall("com.x")
-	c.reply = func(_ *protocol.Result, err error) { answer <- err }
+	c.async = answerFunc(func(_ *protocol.Result, err error) { answer <- err })
 	m.Do(time.Time{}, c)
 	require.ErrorIs(t, <-answer, ErrClosed)
-	require.Empty(t, m.pending)
+	require.Zero(t, m.pending.len())
 }
 
 func TestAsync(t *testing.T) {

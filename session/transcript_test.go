@@ -318,19 +318,18 @@ func (p *player) reply(name, result string, err error) {
 func (m *Machine) checkInvariants(t *testing.T) {
 	t.Helper()
 	if m.state == stateEnded {
-		require.Empty(t, m.pending)
-		require.Empty(t, m.serving)
+		require.Zero(t, m.pending.len())
+		require.Zero(t, m.serving.len())
 		require.Empty(t, m.registrations)
 		require.Empty(t, m.subscriptions)
 		require.Empty(t, m.leaving)
 		require.True(t, m.deadline.IsZero())
 		return
 	}
-	for id := range m.pending {
-		require.LessOrEqual(t, id, m.last)
-	}
 	counts := map[topicKey]int{}
-	for _, r := range m.pending {
+	for _, id := range m.pending.ids() {
+		require.LessOrEqual(t, id, m.last)
+		r, _ := m.pending.get(id)
 		if c, ok := r.(*SubscribeCommand); ok {
 			counts[c.key()]++
 		}
@@ -346,5 +345,5 @@ func (m *Machine) checkInvariants(t *testing.T) {
 		require.NotNil(t, m.subscriptions[id])
 		require.Empty(t, m.subscriptions[id].bindings, key)
 	}
-	require.LessOrEqual(t, len(m.serving), m.cfg.MaxInvocations)
+	require.LessOrEqual(t, m.serving.len(), m.cfg.MaxInvocations)
 }
