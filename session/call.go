@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -187,31 +189,23 @@ func (c *callCommand) encode(spec *callSpec, args []any, kwargs any) (err error)
 
 // finish waits for the answer of a posted call.
 func (s *Session) finish(ctx context.Context, c *callCommand, spec *callSpec) (*callCommand, error) {
-	ctx, stop := s.enforce(ctx, spec)
-	defer stop()
+	if d, ok := s.ownTimeout(spec); ok { // the router does not know call timeouts
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, d, newLocal(protocol.ErrorTimeout, errCallTimeout))
+		defer stop()
+	}
 	if err := s.await(ctx, c, spec); err != nil {
 		return nil, err // given up: the command belongs to the machine and is not used again
 	}
-	switch {
-	case c.err != nil:
+	if c.err != nil || c.uri != "" {
 		err := c.err
-		c.put()
-		return nil, err
-	case c.uri != "":
-		err := remoteError(c.uri, c.payload.Clone())
+		if err == nil {
+			err = remoteError(c.uri, c.payload.Clone())
+		}
 		c.put()
 		return nil, err
 	}
 	return c, nil
-}
-
-// enforce arms a timer of this side if the router does not know call timeouts.
-func (s *Session) enforce(ctx context.Context, spec *callSpec) (context.Context, context.CancelFunc) {
-	d, ok := s.ownTimeout(spec)
-	if !ok {
-		return ctx, func() {}
-	}
-	return context.WithTimeoutCause(ctx, d, newLocal(protocol.ErrorTimeout, errCallTimeout))
 }
 
 // ownTimeout returns the timeout of a call that this side has to keep, if there is one.
@@ -279,54 +273,67 @@ func (c *callCommand) drain(spec *callSpec) {
 // without waiting for their results decides how many. The function returned cancels the call; it
 // may be called at any time.
 func (s *Session) CallAsync(procedure string, reply func(*Result, error), opts ...CallOption) (cancel func()) {
-	a := &asyncCall{then: reply}
+	a := asyncCalls.Get().(*asyncCall) //nolint:forcetypeassert // see the pool
 	for _, o := range opts {
 		o.applyCall(&a.spec)
 	}
 	uri := protocol.URI(procedure)
 	err := s.checkCall(uri, &a.spec)
 	if err == nil {
-		a.open(s, uri)
 		a.out = a.buf[:0]
+		a.open(s, uri)
 		err = a.encode(&a.spec, a.spec.args, a.spec.kwargs)
 	}
 	if err != nil {
+		a.put()
 		reply(nil, s.wrap("call", uri, err))
 		return func() {}
 	}
-	a.async = a
+	a.then, a.async = reply, a
+	mode, turn := cmp.Or(a.spec.cancel, protocol.CancelKillNoWait), a.turn.Load()
+	give := func(reason *Error) {
+		s.poster.Post(&cancelCommand{call: &a.callCommand, async: a, turn: turn, mode: mode, reason: reason})
+	}
 	if d, ok := s.ownTimeout(&a.spec); ok {
-		a.timer = time.AfterFunc(d, func() { a.cancel(newLocal(protocol.ErrorTimeout, errCallTimeout)) })
+		a.timer = time.AfterFunc(d, func() { give(newLocal(protocol.ErrorTimeout, errCallTimeout)) })
 	}
 	s.poster.Post(&a.callCommand)
-	return func() { a.cancel(nil) }
+	return func() { give(nil) }
 }
 
-// asyncCall is the call of somebody who does not wait. It is not used again: whoever made it may
-// cancel it at any time.
+// asyncCall is the call of somebody who does not wait. It is used again once it has its answer.
 type asyncCall struct {
 	callCommand
+	turn  atomic.Uint64 // grows with each use: whoever cancels an earlier one does not mean this one
 	spec  callSpec
 	then  func(*Result, error)
 	timer *time.Timer // nil unless this side has to keep the timeout
 	buf   [smallPayload]byte
 }
 
-func (a *asyncCall) cancel(reason *Error) {
-	mode := cmp.Or(a.spec.cancel, protocol.CancelKillNoWait)
-	a.sess.poster.Post(&cancelCommand{call: &a.callCommand, mode: mode, reason: reason})
+var asyncCalls = sync.Pool{New: func() any { return new(asyncCall) }} //nolint:gochecknoglobals // a pool serves the whole process
+
+func (a *asyncCall) put() {
+	a.turn.Add(1)
+	a.callCommand, a.spec, a.then, a.timer = callCommand{}, callSpec{}, nil, nil
+	asyncCalls.Put(a)
 }
 
 // answer implements answerer.
 func (a *asyncCall) answer(msg *protocol.Result, err error) {
-	if a.timer != nil && (err != nil || !msg.Details.Progress) {
+	final := err != nil || !msg.Details.Progress
+	if final && a.timer != nil {
 		a.timer.Stop()
 	}
+	then, s, uri := a.then, a.sess, a.msg.Procedure
+	if final {
+		a.put() // before then, which may call again
+	}
 	if err != nil {
-		a.then(nil, a.sess.wrap("call", a.msg.Procedure, err))
+		then(nil, s.wrap("call", uri, err))
 		return
 	}
-	a.then(newResult(msg.Details, msg.Payload), nil)
+	then(newResult(msg.Details, msg.Payload), nil)
 }
 
 // CallStream is a call whose arguments are sent in several chunks ("Progressive Call

@@ -24,7 +24,9 @@ type idEntry[V any] struct {
 	v  V
 }
 
-func (t *idTable[V]) place(id protocol.ID) *idEntry[V] { return &t.ring[uint64(id)&uint64(len(t.ring)-1)] }
+func (t *idTable[V]) place(id protocol.ID) *idEntry[V] {
+	return &t.ring[uint64(id)&uint64(len(t.ring)-1)]
+}
 
 func (t *idTable[V]) len() int { return t.used + len(t.late) }
 

@@ -46,6 +46,15 @@ type values struct {
 	kwargs any // map or struct, nil is absent
 }
 
+// add appends positional values. The first ones are not copied, and never appended to.
+func (v *values) add(args []any) {
+	if v.args == nil {
+		v.args = args[:len(args):len(args)]
+		return
+	}
+	v.args = append(v.args, args...)
+}
+
 // callSpec is what the options of a call say.
 type callSpec struct {
 	values
@@ -73,8 +82,8 @@ type subscribeSpec struct {
 
 type argsOption []any
 
-func (a argsOption) applyCall(o *callSpec)       { o.args = append(o.args, a...) }
-func (a argsOption) applyPublish(o *publishSpec) { o.args = append(o.args, a...) }
+func (a argsOption) applyCall(o *callSpec)       { o.add(a) }
+func (a argsOption) applyPublish(o *publishSpec) { o.add(a) }
 
 // Args are the positional values of a call or publication. Several add up.
 func Args(values ...any) PayloadOption { return argsOption(values) }

@@ -116,17 +116,22 @@ func (m *Machine) waits(c *callCommand) bool {
 // cancelCommand gives up a call.
 type cancelCommand struct {
 	call   *callCommand
+	async  *asyncCall // nil if call is not used again
+	turn   uint64     // of async
 	mode   protocol.CancelMode
 	reason *Error // what the call fails with if nobody waits for its answer; nil is ErrorCanceled
 }
 
 func (c *cancelCommand) Reject(error)    {} // the call itself is rejected
 func (c *cancelCommand) Size() int       { return small }
-func (c *cancelCommand) owner() *Session { return c.call.sess }
+func (c *cancelCommand) owner() *Session { return nil }
 
 // do sends CANCEL if the router understands it. Except in mode kill nobody waits for the answer
 // any more: it is ignored when it comes.
 func (c *cancelCommand) do(m *Machine) {
+	if c.async != nil && c.async.turn.Load() != c.turn {
+		return // answered
+	}
 	id := c.call.msg.Request
 	if !m.waits(c.call) {
 		return

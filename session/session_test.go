@@ -564,6 +564,35 @@ func TestForeignCommand(t *testing.T) {
 	require.Zero(t, m.pending.len())
 }
 
+// TestStaleCancel: canceling a call that has its answer must not end a later one, which may be
+// kept in the same memory.
+func TestStaleCancel(t *testing.T) {
+	t.Parallel()
+	p := newLoop(t)
+	release := make(chan struct{})
+	_, err := p.s.Register(t.Context(), "com.wait", func() int { <-release; return 7 })
+	require.NoError(t, err)
+	_, err = p.s.Register(t.Context(), "com.answer", func() int { return 5 })
+	require.NoError(t, err)
+	answers := make(chan error, 1)
+	reply := func(_ *Result, err error) { answers <- err }
+	var stale []func()
+	for range 50 {
+		stale = append(stale, p.s.CallAsync("com.answer", reply))
+		require.NoError(t, <-answers)
+		cancel := p.s.CallAsync("com.wait", reply)
+		for _, f := range stale {
+			f()
+		}
+		release <- struct{}{}
+		require.NoError(t, <-answers)
+		stale = append(stale, cancel)
+	}
+	p.s.CallAsync("com.wait", reply)()
+	require.Equal(t, protocol.ErrorCanceled, ErrorURI(<-answers))
+	close(release)
+}
+
 func TestAsync(t *testing.T) {
 	t.Parallel()
 	p := newLoop(t)
