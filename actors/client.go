@@ -74,7 +74,7 @@ func guard(f func() error, done func(error)) {
 var errPanicked = session.NewError(protocol.ErrorRuntime, "the handler failed")
 
 // serve runs a handler for one invocation, on a goroutine that is a worker's.
-func (c *client) serve(h session.InvocationHandler, inv *session.Invocation) {
+func (c *client) serve(h *session.Function, inv *session.Invocation) {
 	if ms := inv.Details.Timeout; ms > 0 {
 		timeout := session.NewError(protocol.ErrorTimeout, "the callee did not answer in time")
 		t := time.AfterFunc(milliseconds(ms), func() {
@@ -84,8 +84,7 @@ func (c *client) serve(h session.InvocationHandler, inv *session.Invocation) {
 		defer t.Stop()
 	}
 	guard(func() error {
-		reply, err := h(inv.Context(), inv)
-		inv.Answer(reply, err)
+		h.Serve(inv)
 		return nil
 	}, func(err error) {
 		if err != nil {

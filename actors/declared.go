@@ -17,7 +17,7 @@ import (
 type Declaration struct {
 	kind      supervisor.Kind
 	uri       protocol.URI
-	handler   any // session.InvocationHandler, session.EventHandler or *Target
+	handler   any // *session.Function, session.EventHandler or *Target
 	register  protocol.RegisterOptions
 	subscribe protocol.SubscribeOptions
 }
@@ -37,7 +37,7 @@ func DeclareProcedure(uri string, handler any, opts ...session.RegisterOption) (
 	d := &Declaration{kind: supervisor.KindProcedure, uri: protocol.URI(uri)}
 	var err, handlerErr error
 	d.register, err = session.RegisterOptions(d.uri, opts...)
-	d.handler, handlerErr = handlerOf(handler, func() (any, error) { return session.CompileHandler(handler) })
+	d.handler, handlerErr = handlerOf(handler, func() (any, error) { return session.CompileFunction(handler) })
 	return d, d.problem(err, handlerErr)
 }
 
@@ -208,7 +208,7 @@ func (s *sessionActor) attach(cmd session.Command) (err error) {
 // checkHandler rejects what nobody here can hand anything to.
 func checkHandler(handler any) error {
 	switch h := handler.(type) {
-	case session.InvocationHandler, session.EventHandler:
+	case *session.Function, session.EventHandler:
 		return nil
 	case *Target:
 		return h.Validate()
@@ -226,7 +226,7 @@ func (s *sessionActor) newProcedure(uri string, handler any, limit int) (*proced
 		return nil, nil, err
 	}
 	p := &procedure{c: s.c, pid: pid}
-	p.handler, _ = handler.(session.InvocationHandler)
+	p.handler, _ = handler.(*session.Function)
 	p.direct = p.handler != nil && limit == 0
 	return p, pid, nil
 }

@@ -28,7 +28,7 @@ var errUnavailable = session.NewError(protocol.ErrorUnavailable, "the actor that
 type procedure struct {
 	c       *client
 	pid     *actor.PID // the registration actor
-	handler session.InvocationHandler
+	handler *session.Function
 	direct  bool // no limit and no target: the session actor starts the handler itself
 }
 
@@ -55,8 +55,8 @@ func (p *procedure) interrupt(inv *session.Invocation, reason error) {
 type registrationActor struct {
 	c       *client
 	uri     string
-	handler session.InvocationHandler // nil if there is a target
-	limit   int                       // 0 is no limit
+	handler *session.Function // nil if there is a target
+	limit   int               // 0 is no limit
 	self    *actor.PID
 	minder  *minder // nil if there is a handler
 	replies *replies
@@ -67,7 +67,7 @@ type registrationActor struct {
 func registrationProps(c *client, uri string, handler any, limit int) *actor.Props {
 	r := &registrationActor{c: c, uri: uri, limit: limit}
 	switch h := handler.(type) {
-	case session.InvocationHandler:
+	case *session.Function:
 		r.handler = h
 	case *Target:
 		r.minder = &minder{c: c, kind: supervisor.KindProcedure, uri: uri, target: h, failed: r.targetFailed}

@@ -16,7 +16,7 @@ const (
 
 // job is what a worker does: serve an invocation, or empty a queue of events.
 type job struct {
-	handler session.InvocationHandler
+	handler *session.Function
 	inv     *session.Invocation
 	queue   *eventQueue
 }

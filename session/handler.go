@@ -61,17 +61,11 @@ var (
 // do not make a parameter optional; a variadic one may be empty. A handler with an *Invocation and
 // no parameters for positional values reads these itself, however many there are.
 func CompileHandler(handler any) (InvocationHandler, error) {
-	switch h := handler.(type) {
-	case InvocationHandler:
-		return h, notNil(h != nil)
-	case func(context.Context, *Invocation) (Reply, error):
-		return h, notNil(h != nil)
-	}
-	sig, err := compile(handler, invocationType)
+	f, err := CompileFunction(handler)
 	if err != nil {
 		return nil, err
 	}
-	return sig.serve, nil
+	return f.handler, nil
 }
 
 // CompileEventHandler makes an EventHandler of a function, whose signature it checks as
@@ -127,6 +121,7 @@ type frame struct {
 	in      []reflect.Value
 	targets []any // pointers to the positional fields
 	kw      kwParameter
+	results []any // of a function that is called for its answer
 }
 
 func compile(handler any, owner reflect.Type) (*signature, error) {
@@ -253,14 +248,14 @@ func (sig *signature) newFrame() *frame {
 		}
 		f.targets = append(f.targets, field.Addr().Interface())
 	}
+	f.results = make([]any, sig.results)
 	return f
 }
 
 // call decodes the parameters and calls the function. strict rejects surplus positional values.
-func (sig *signature) call(ctx context.Context, owner reflect.Value, p protocol.Payload, strict bool) ([]reflect.Value, error) {
-	f := sig.frames.Get().(*frame) // see compile
+// After a panic the frame is left to the garbage collector.
+func (sig *signature) call(f *frame, ctx context.Context, owner reflect.Value, p protocol.Payload, strict bool) ([]reflect.Value, error) {
 	if err := sig.decode(f, p, strict); err != nil {
-		sig.put(f)
 		return nil, err
 	}
 	in := f.in
@@ -273,22 +268,22 @@ func (sig *signature) call(ctx context.Context, owner reflect.Value, p protocol.
 		in[i] = owner
 	}
 	if sig.variadic == nil {
-		out := sig.fn.Call(in)
-		sig.put(f) // not after a panic: then the frame is left to the garbage collector
-		return out, nil
+		return sig.fn.Call(in), nil
 	}
 	rest, err := sig.rest(p, len(f.targets))
 	if err != nil {
-		sig.put(f)
 		return nil, err
 	}
-	out := sig.fn.CallSlice(append(slices.Clip(in), rest))
-	sig.put(f)
-	return out, nil
+	return sig.fn.CallSlice(append(slices.Clip(in), rest)), nil
+}
+
+func (sig *signature) get() *frame {
+	return sig.frames.Get().(*frame) // see compile
 }
 
 func (sig *signature) put(f *frame) {
 	f.params.SetZero()
+	clear(f.results)
 	if sig.hasCtx || sig.hasOwner {
 		clear(f.in[:len(f.in)-f.params.NumField()])
 	}
@@ -301,21 +296,19 @@ func (sig *signature) decode(f *frame, p protocol.Payload, strict bool) error {
 			return err
 		}
 	}
-	if err := decodeArgs(p, f.targets); err != nil {
-		return err
-	}
 	reads := sig.hasOwner && len(f.targets) == 0 // reads the values itself
 	if !strict || sig.variadic != nil || reads {
+		return decodeArgs(p, f.targets)
+	}
+	surplus, err := codec.DecodeAllArgs(p, f.targets...)
+	switch {
+	case err != nil:
+		return argumentError(err)
+	case surplus:
+		return invalidArgument("argument %d: unexpected, the procedure takes %d", len(f.targets), len(f.targets))
+	default:
 		return nil
 	}
-	n, err := codec.CountArgs(p)
-	if err != nil {
-		return argumentError(err)
-	}
-	if n > len(f.targets) {
-		return invalidArgument("argument %d: unexpected, the procedure takes %d", len(f.targets), len(f.targets))
-	}
-	return nil
 }
 
 // rest decodes the positional values from the given one on into a slice for the variadic
@@ -340,8 +333,13 @@ func (sig *signature) rest(p protocol.Payload, from int) (reflect.Value, error) 
 	return list, decodeArgs(p, targets)
 }
 
-func (sig *signature) serve(ctx context.Context, inv *Invocation) (Reply, error) {
-	out, err := sig.call(ctx, reflect.ValueOf(inv), inv.Payload, true)
+// serve calls the function for an invocation. The values of the reply are in results.
+func (sig *signature) serve(f *frame, ctx context.Context, inv *Invocation, results []any) (Reply, error) {
+	owner := reflect.Value{}
+	if sig.hasOwner {
+		owner = reflect.ValueOf(inv)
+	}
+	out, err := sig.call(f, ctx, owner, inv.Payload, true)
 	if err != nil {
 		return Reply{}, err
 	}
@@ -350,26 +348,20 @@ func (sig *signature) serve(ctx context.Context, inv *Invocation) (Reply, error)
 			return Reply{}, err
 		}
 	}
-	switch {
-	case sig.reply:
+	if sig.reply {
 		r, _ := reflect.TypeAssert[Reply](out[0])
 		return r, nil
-	case sig.results == 0:
-		return Reply{}, nil
 	}
-	args := inv.results[:]
-	if sig.results > len(args) {
-		args = make([]any, sig.results)
+	for i := range results {
+		results[i] = out[i].Interface()
 	}
-	args = args[:sig.results]
-	for i := range args {
-		args[i] = out[i].Interface()
-	}
-	return Reply{Args: args}, nil
+	return Reply{Args: results}, nil
 }
 
 func (sig *signature) deliver(ctx context.Context, ev *Event) error {
-	out, err := sig.call(ctx, reflect.ValueOf(ev), ev.Payload, false)
+	f := sig.get()
+	out, err := sig.call(f, ctx, reflect.ValueOf(ev), ev.Payload, false)
+	sig.put(f)
 	if err != nil || !sig.hasError {
 		return err
 	}

@@ -33,32 +33,48 @@ type Invocation struct {
 	// never nil.
 	Details *protocol.InvocationDetails
 
-	request      protocol.ID
-	registration protocol.ID
-	procedure    protocol.URI
-	ref          any
-	sess         *Session
-	ctx          lifetime
-	chunks       *chunkQueue // nil unless the call comes in chunks
-	inputDone    bool        // the machine's: the last chunk has come
+	request   protocol.ID
+	reg       *registration
+	procedure protocol.URI
+	ctx       lifetime
+	chunks    *chunkQueue // nil unless the call comes in chunks
+	notify    func(*Invocation)
+	inputDone bool // the machine's: the last chunk has come
+	spare     bool // nobody refers to it any more once it is answered
+	answered  atomic.Bool
 
-	notify   func(*Invocation)
-	answered atomic.Bool
-	answer   protocol.Yield
-	failure  protocol.URI
+	// The answer; written before the invocation is posted.
+	payload  protocol.Payload
+	passthru *protocol.Passthru
+	failure  protocol.URI    // an error, instead of a result
+	yield    *protocol.Yield // nil unless Send keeps the answer
 
-	buf     [48]byte // memory of a small payload
-	out     [40]byte // memory of a small answer
-	results [2]any   // memory of the values of one
+	buf [48]byte // memory of a small payload
+	out [40]byte // memory of a small answer
+}
+
+// sharedInvocation is an Invocation whose answer is handed over as it is.
+type sharedInvocation struct {
+	Invocation
+	answer protocol.Yield
 }
 
 var noDetails protocol.InvocationDetails //nolint:gochecknoglobals // a constant: what most invocations have
 
+var invocations = sync.Pool{ //nolint:gochecknoglobals // a pool has to outlive its users
+	New: func() any { return new(Invocation) },
+}
+
 func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Invocation {
-	inv := &Invocation{
-		Details: &noDetails, request: msg.Request, registration: msg.Registration,
-		procedure: reg.uri, ref: reg.ref, sess: s, inputDone: !msg.Details.Progress,
+	var inv *Invocation
+	if s.shared {
+		both := new(sharedInvocation)
+		inv, both.yield = &both.Invocation, &both.answer
+	} else {
+		inv = invocations.Get().(*Invocation) // see New
 	}
+	inv.Details, inv.request, inv.reg, inv.procedure = &noDetails, msg.Request, reg, reg.uri
+	inv.ctx.sess, inv.inputDone = s, !msg.Details.Progress
 	if !plain(&msg.Details) {
 		details := msg.Details // not a pointer into the message, see copyPayload
 		inv.Details = &details
@@ -70,8 +86,16 @@ func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Inv
 		}
 	}
 	inv.Payload = copyPayload(inv.buf[:0], msg.Payload)
-	inv.ctx.parent = s.ctx
 	return inv
+}
+
+// release takes an invocation back that was sent and that nobody has seen but a function without
+// a parameter for it.
+func (inv *Invocation) release() {
+	if inv.spare {
+		*inv = Invocation{}
+		invocations.Put(inv)
+	}
 }
 
 // plain reports whether there are no details.
@@ -105,10 +129,10 @@ func (inv *Invocation) Procedure() protocol.URI { return inv.procedure }
 func (inv *Invocation) Request() protocol.ID { return inv.request }
 
 // Registration returns the identifier of the registration.
-func (inv *Invocation) Registration() protocol.ID { return inv.registration }
+func (inv *Invocation) Registration() protocol.ID { return inv.reg.id }
 
 // Session returns the session that serves the call.
-func (inv *Invocation) Session() *Session { return inv.sess }
+func (inv *Invocation) Session() *Session { return inv.ctx.sess }
 
 // Context returns the context of the invocation: it ends when the caller cancels the call, when
 // the session ends, and with the answer; Reason says which. It is the context that a handler
@@ -132,8 +156,8 @@ func (inv *Invocation) Progress(ctx context.Context, args ...any) error {
 // Yield is Progress for a result with keyword values.
 func (inv *Invocation) Yield(ctx context.Context, r Reply) error {
 	if inv.Details.ReceiveProgress {
-		if err := inv.sess.poster.Await(ctx); err != nil {
-			return inv.sess.wrap("progress", inv.procedure, err)
+		if err := inv.ctx.sess.poster.Await(ctx); err != nil {
+			return inv.ctx.sess.wrap("progress", inv.procedure, err)
 		}
 	}
 	return inv.YieldAsync(r)
@@ -145,16 +169,16 @@ func (inv *Invocation) YieldAsync(r Reply) error {
 		return nil
 	}
 	if inv.answered.Load() {
-		return inv.sess.wrap("progress", inv.procedure, errAnswered)
+		return inv.ctx.sess.wrap("progress", inv.procedure, errAnswered)
 	}
 	if reason := inv.ctx.reason(); reason != nil {
-		return inv.sess.wrap("progress", inv.procedure, reason)
+		return inv.ctx.sess.wrap("progress", inv.procedure, reason)
 	}
-	payload, _, err := encodeValues(nil, inv.sess.details.Serializer, r.Args, r.KwArgs)
+	payload, _, err := encodeValues(nil, inv.ctx.sess.details.Serializer, r.Args, r.KwArgs)
 	if err != nil {
-		return inv.sess.wrap("progress", inv.procedure, err)
+		return inv.ctx.sess.wrap("progress", inv.procedure, err)
 	}
-	inv.sess.poster.Post(&yieldCommand{
+	inv.ctx.sess.poster.Post(&yieldCommand{
 		inv: inv, msg: protocol.Yield{
 			Request: inv.request, Options: protocol.YieldOptions{Progress: true, Passthru: r.Passthru}, Payload: payload,
 		},
@@ -178,11 +202,11 @@ func (inv *Invocation) Respond(r Reply) bool {
 	if !inv.answered.CompareAndSwap(false, true) {
 		return false
 	}
-	payload, _, err := encodeValues(inv.out[:0], inv.sess.details.Serializer, r.Args, r.KwArgs)
+	payload, _, err := encodeValues(inv.out[:0], inv.ctx.sess.details.Serializer, r.Args, r.KwArgs)
 	if err != nil {
 		inv.setFailure(err)
 	} else {
-		inv.answer.Options.Passthru, inv.answer.Payload = r.Passthru, payload
+		inv.passthru, inv.payload = r.Passthru, payload
 	}
 	inv.post()
 	return true
@@ -213,21 +237,22 @@ func (inv *Invocation) setFailure(err error) {
 	if reason := inv.ctx.reason(); reason != nil && isContextError(err) {
 		err = reason
 	}
-	e := inv.sess.errors.toWire(err)
-	payload, encErr := encodeError(inv.sess.details.Serializer, e)
+	e := inv.ctx.sess.errors.toWire(err)
+	payload, encErr := encodeError(inv.ctx.sess.details.Serializer, e)
 	if encErr != nil {
 		e = asError(encErr)
-		payload, _ = encodeError(inv.sess.details.Serializer, e) // a text can always be encoded
+		payload, _ = encodeError(inv.ctx.sess.details.Serializer, e) // a text can always be encoded
 	}
-	inv.failure, inv.answer.Payload = e.URI, payload
+	inv.failure, inv.payload = e.URI, payload
 }
 
 // post hands the answered invocation to the machine, as the command that it is.
 func (inv *Invocation) post() {
-	inv.sess.poster.Post(inv)
+	notify := inv.notify
 	inv.ctx.end(errAnswered)
-	if inv.notify != nil {
-		inv.notify(inv)
+	inv.ctx.sess.poster.Post(inv) // and now it is the machine's, see release
+	if notify != nil {
+		notify(inv)
 	}
 }
 
@@ -236,12 +261,12 @@ func (inv *Invocation) post() {
 func (inv *Invocation) Notify(f func(inv *Invocation)) { inv.notify = f }
 
 // Size implements Command.
-func (inv *Invocation) Size() int { return small + inv.answer.Payload.Size() }
+func (inv *Invocation) Size() int { return small + inv.payload.Size() }
 
 // Reject implements Command: the caller of a session that has ended is answered by the router.
 func (inv *Invocation) Reject(error) {}
 
-func (inv *Invocation) owner() *Session { return inv.sess }
+func (inv *Invocation) owner() *Session { return inv.ctx.sess }
 
 func isContextError(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)

@@ -13,17 +13,16 @@ import (
 // Its parent is the context of the session, but only for values: the machine ends the contexts of
 // all invocations when the session ends.
 type lifetime struct {
-	parent context.Context //nolint:containedctx // it is a context itself
+	sess *Session
 
 	mu     sync.Mutex
-	err    error // context.Canceled once it has ended
-	cause  error
+	cause  error         // why it has ended
 	done   chan struct{} // made when first asked for
 	afters map[*func()]struct{}
 }
 
 // Deadline implements context.Context.
-func (l *lifetime) Deadline() (time.Time, bool) { return l.parent.Deadline() }
+func (l *lifetime) Deadline() (time.Time, bool) { return l.sess.ctx.Deadline() }
 
 // Done implements context.Context.
 func (l *lifetime) Done() <-chan struct{} {
@@ -31,7 +30,7 @@ func (l *lifetime) Done() <-chan struct{} {
 	defer l.mu.Unlock()
 	if l.done == nil {
 		l.done = make(chan struct{})
-		if l.err != nil {
+		if l.cause != nil {
 			close(l.done)
 		}
 	}
@@ -42,18 +41,21 @@ func (l *lifetime) Done() <-chan struct{} {
 func (l *lifetime) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.err
+	if l.cause != nil {
+		return context.Canceled
+	}
+	return nil
 }
 
 // Value implements context.Context.
-func (l *lifetime) Value(key any) any { return l.parent.Value(key) }
+func (l *lifetime) Value(key any) any { return l.sess.ctx.Value(key) }
 
 // AfterFunc calls f on its own goroutine once the context has ended. Package context looks for
 // this method: without it, a context derived from this one would cost a goroutine.
 func (l *lifetime) AfterFunc(f func()) (stop func() bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.err != nil {
+	if l.cause != nil {
 		go f()
 		return func() bool { return false }
 	}
@@ -74,11 +76,11 @@ func (l *lifetime) AfterFunc(f func()) (stop func() bool) {
 // end ends the context, once.
 func (l *lifetime) end(cause error) {
 	l.mu.Lock()
-	if l.err != nil {
+	if l.cause != nil {
 		l.mu.Unlock()
 		return
 	}
-	l.err, l.cause = context.Canceled, cause
+	l.cause = cause
 	if l.done != nil {
 		close(l.done)
 	}

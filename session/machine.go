@@ -125,6 +125,7 @@ type Machine struct {
 	orphans       map[topicKey]protocol.ID // subscriptions without handlers, see unsubscribe
 	serving       idTable[*Invocation]
 	late          map[protocol.ID]struct{} // answered before their last chunk came
+	yield         protocol.Yield           // being sent
 }
 
 // New returns a machine that has done nothing yet.
@@ -364,7 +365,7 @@ func (m *Machine) end(err *EndedError) {
 func (m *Machine) dispose(err *EndedError) {
 	for _, id := range m.serving.ids() {
 		inv, _ := m.serving.get(id)
-		m.fx.Interrupt(inv.ref, inv, err)
+		m.fx.Interrupt(inv.reg.ref, inv, err)
 	}
 	m.serving.clear()
 	for _, id := range sortedKeys(m.registrations) {

@@ -140,10 +140,8 @@ func (p *peer) Interrupt(_ any, inv *Invocation, reason error) { inv.Interrupt(r
 func (p *peer) Release(ref any, reason error) { p.refs[&ref] = reason }
 
 func (p *peer) Invoke(ref any, inv *Invocation) {
-	h, _ := ref.(InvocationHandler)
-	go func() {
-		inv.Answer(h(inv.Context(), inv))
-	}()
+	h, _ := ref.(*Function)
+	go h.Serve(inv)
 }
 
 func (p *peer) Deliver(ref any, ev *Event) {

@@ -67,7 +67,7 @@ func invocationTarget(handler any) (any, error) {
 	if t, ok := handler.(Target); ok {
 		return t, nil
 	}
-	return CompileHandler(handler)
+	return CompileFunction(handler)
 }
 
 // RegisterOptions checks a procedure URI or pattern together with the options of its

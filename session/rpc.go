@@ -9,6 +9,7 @@ import (
 
 // registration is what the machine knows of a registration of its own.
 type registration struct {
+	id      protocol.ID
 	ref     any
 	uri     protocol.URI
 	ending  bool // an UNREGISTER is under way
@@ -180,7 +181,7 @@ func (m *Machine) onResult(msg *protocol.Result) {
 // the machine, the machine's owner decides what Ref stands for it.
 type RegisterCommand struct {
 	ack
-	// Target is what was given to Session.Register: an InvocationHandler, or a value that only
+	// Target is what was given to Session.Register: a *Function, or a value that only
 	// the owner of the machine understands.
 	Target any
 	// Ref is handed back with each invocation, see Effects.
@@ -229,7 +230,7 @@ func (m *Machine) onRegistered(msg *protocol.Registered) {
 		return
 	}
 	m.registrations[msg.Registration] = &registration{
-		ref: c.Ref, uri: c.msg.Procedure, pattern: c.msg.Options.Match != protocol.MatchExact,
+		id: msg.Registration, ref: c.Ref, uri: c.msg.Procedure, pattern: c.msg.Options.Match != protocol.MatchExact,
 	}
 	c.settle(msg.Registration, nil)
 }
@@ -343,7 +344,7 @@ func (m *Machine) onChunk(inv *Invocation, msg *protocol.Invocation) {
 	m.remember(inv)
 	err := newLocal(protocol.ErrorLimitExceeded, errChunkLimit)
 	m.refuse(msg.Request, err)
-	m.fx.Interrupt(inv.ref, inv, err)
+	m.fx.Interrupt(inv.reg.ref, inv, err)
 }
 
 // remember that chunks of an answered invocation may still come.
@@ -372,7 +373,7 @@ func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
 	if msg.Reason != "" {
 		reason.URI = protocol.CanonicalError(msg.Reason)
 	}
-	m.fx.Interrupt(inv.ref, inv, reason)
+	m.fx.Interrupt(inv.reg.ref, inv, reason)
 }
 
 // serves reports whether an invocation has no answer yet.
@@ -388,23 +389,25 @@ func (inv *Invocation) do(m *Machine) {
 	}
 	m.serving.remove(inv.request)
 	m.remember(inv)
-	if inv.failure != "" {
-		m.sendError(inv)
-		return
-	}
-	inv.answer.Request = inv.request
-	if err := m.fx.Send(&inv.answer); err != nil {
+	if err := m.fx.Send(m.answer(inv)); err != nil {
 		m.refuse(inv.request, asError(err))
 	}
+	inv.release()
 }
 
-func (m *Machine) sendError(inv *Invocation) {
-	err := m.fx.Send(&protocol.Error{
-		RequestType: protocol.TypeInvocation, Request: inv.request, Error: inv.failure, Payload: inv.answer.Payload,
-	})
-	if err != nil {
-		m.refuse(inv.request, asError(err))
+// answer returns the message that answers an invocation.
+func (m *Machine) answer(inv *Invocation) protocol.Message {
+	if inv.failure != "" {
+		return &protocol.Error{
+			RequestType: protocol.TypeInvocation, Request: inv.request, Error: inv.failure, Payload: inv.payload,
+		}
 	}
+	y := inv.yield
+	if y == nil {
+		y = &m.yield
+	}
+	y.Request, y.Options.Passthru, y.Payload = inv.request, inv.passthru, inv.payload
+	return y
 }
 
 // yieldCommand is a progressive result.
@@ -414,7 +417,7 @@ type yieldCommand struct {
 	msg protocol.Yield
 }
 
-func (c *yieldCommand) owner() *Session { return c.inv.sess }
+func (c *yieldCommand) owner() *Session { return c.inv.ctx.sess }
 func (c *yieldCommand) Size() int       { return small + c.msg.Payload.Size() }
 
 func (c *yieldCommand) do(m *Machine) {

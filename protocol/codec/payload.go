@@ -89,7 +89,29 @@ func DecodeArgs(p protocol.Payload, dst ...any) error {
 	}
 	var r reader
 	var head token
-	if err := r.openPayload(p.Serializer, p.Args, kindList, &head); err != nil {
+	return r.args(&p, dst, &head)
+}
+
+// DecodeAllArgs is DecodeArgs, and reports whether there are surplus arguments.
+func DecodeAllArgs(p protocol.Payload, dst ...any) (surplus bool, err error) {
+	if p.Args == nil && len(dst) == 0 {
+		return false, nil
+	}
+	var r reader
+	var head token
+	if err := r.args(&p, dst, &head); err != nil {
+		return false, err
+	}
+	_, surplus, err = r.f.item(r.data, r.pos, head.kind, head.n, uint64(len(dst)))
+	if err != nil {
+		return false, &ArgumentError{Index: len(dst), Err: err}
+	}
+	return surplus, nil
+}
+
+// args decodes the first positional arguments.
+func (r *reader) args(p *protocol.Payload, dst []any, head *token) error {
+	if err := r.openPayload(p.Serializer, p.Args, kindList, head); err != nil {
 		return &ArgumentError{Index: 0, Err: err}
 	}
 	for i, v := range dst {
