@@ -24,6 +24,8 @@ type inbound struct {
 	// ABORT and closes with closeCode(err); nothing else follows but *linkLost.
 	err  error
 	flow *inflow
+	// arena has the memory of messages: nobody keeps those that it is for.
+	arena codec.Arena
 }
 
 var inbounds = sync.Pool{New: func() any { return new(inbound) }} //nolint:gochecknoglobals // a pool serves the whole process
@@ -38,7 +40,8 @@ func (b *inbound) free() {
 	if cap(b.msgs) > keep {
 		return
 	}
-	*b = inbound{msgs: b.msgs[:0]}
+	b.arena.Reset()
+	*b = inbound{msgs: b.msgs[:0], arena: b.arena}
 	inbounds.Put(b)
 }
 
@@ -92,13 +95,13 @@ func (r *reader) Message(data []byte) error {
 	if r.deaf {
 		return nil
 	}
-	m, err := r.decoder.Decode(data)
+	b := r.open()
+	m, err := r.decoder.DecodeIn(&b.arena, data)
 	if err != nil {
 		r.deaf = true
 		r.fail(err)
 		return nil
 	}
-	b := r.open()
 	b.msgs = append(b.msgs, m)
 	b.size += len(data) + messageOverhead
 	return nil

@@ -86,7 +86,7 @@ func BenchmarkTypedHandler(b *testing.B) {
 	require.NoError(b, err)
 	p, _, err := encodeValues(nil, protocol.MessagePack, []any{2, 3}, nil)
 	require.NoError(b, err)
-	inv := newInvocation(m.sess, &registration{uri: "com.x"}, &protocol.Invocation{Request: 1, Payload: p})
+	inv := m.newInvocation(&registration{uri: "com.x"}, &protocol.Invocation{Request: 1, Payload: p})
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := h(inv.Context(), inv); err != nil {

@@ -45,7 +45,7 @@ func TestCompileHandlerRejects(t *testing.T) {
 func invocationOf(t *testing.T, args []any, kwargs map[string]any) *Invocation {
 	t.Helper()
 	p := newLoop(t)
-	return newInvocation(p.s, &registration{uri: "com.x"}, &protocol.Invocation{Request: 1, Payload: payload(t, args, kwargs)})
+	return p.m.newInvocation(&registration{uri: "com.x"}, &protocol.Invocation{Request: 1, Payload: payload(t, args, kwargs)})
 }
 
 func TestTypedHandlers(t *testing.T) {

@@ -61,20 +61,13 @@ type sharedInvocation struct {
 
 var noDetails protocol.InvocationDetails //nolint:gochecknoglobals // a constant: what most invocations have
 
-var invocations = sync.Pool{ //nolint:gochecknoglobals // a pool has to outlive its users
-	New: func() any { return new(Invocation) },
-}
+// maxSpare is how many invocations a machine keeps to use them again.
+const maxSpare = 64
 
-func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Invocation {
-	var inv *Invocation
-	if s.shared {
-		both := new(sharedInvocation)
-		inv, both.yield = &both.Invocation, &both.answer
-	} else {
-		inv = invocations.Get().(*Invocation) // see New
-	}
+func (m *Machine) newInvocation(reg *registration, msg *protocol.Invocation) *Invocation {
+	inv := m.blank()
 	inv.Details, inv.request, inv.reg, inv.procedure = &noDetails, msg.Request, reg, reg.uri
-	inv.ctx.sess, inv.inputDone = s, !msg.Details.Progress
+	inv.ctx.sess, inv.inputDone = m.sess, !msg.Details.Progress
 	if !plain(&msg.Details) {
 		details := msg.Details // not a pointer into the message, see copyPayload
 		inv.Details = &details
@@ -89,12 +82,28 @@ func newInvocation(s *Session, reg *registration, msg *protocol.Invocation) *Inv
 	return inv
 }
 
-// release takes an invocation back that was sent and that nobody has seen but a function without
-// a parameter for it.
-func (inv *Invocation) release() {
-	if inv.spare {
+func (m *Machine) blank() *Invocation {
+	if m.sess.shared {
+		both := new(sharedInvocation)
+		both.yield = &both.answer
+		return &both.Invocation
+	}
+	n := len(m.spare)
+	if n == 0 {
+		return new(Invocation)
+	}
+	inv := m.spare[n-1]
+	m.spare[n-1] = nil
+	m.spare = m.spare[:n-1]
+	return inv
+}
+
+// release takes an invocation back whose answer was sent, and that nobody has seen but a function
+// without a parameter for it.
+func (m *Machine) release(inv *Invocation) {
+	if inv.spare && len(m.spare) < maxSpare {
 		*inv = Invocation{}
-		invocations.Put(inv)
+		m.spare = append(m.spare, inv)
 	}
 }
 
@@ -249,8 +258,10 @@ func (inv *Invocation) setFailure(err error) {
 // post hands the answered invocation to the machine, as the command that it is.
 func (inv *Invocation) post() {
 	notify := inv.notify
-	inv.ctx.end(errAnswered)
-	inv.ctx.sess.poster.Post(inv) // and now it is the machine's, see release
+	if !inv.spare { // nobody has its context
+		inv.ctx.end(errAnswered)
+	}
+	inv.ctx.sess.poster.Post(inv) // and now it is the machine's
 	if notify != nil {
 		notify(inv)
 	}

@@ -126,6 +126,7 @@ type Machine struct {
 	serving       idTable[*Invocation]
 	late          map[protocol.ID]struct{} // answered before their last chunk came
 	yield         protocol.Yield           // being sent
+	spare         []*Invocation            // to be used again
 }
 
 // New returns a machine that has done nothing yet.
@@ -159,8 +160,8 @@ func (m *Machine) Ended() bool { return m.state == stateEnded }
 // Deadline returns when Expire has to be called, and the zero time if nothing is waited for.
 func (m *Machine) Deadline() time.Time { return m.deadline }
 
-// Receive takes a message of the router. The message and its payload must not be changed any
-// more; the machine keeps them as long as they are needed.
+// Receive takes a message of the router. Its payload must not be changed any more; the message
+// itself is not kept.
 func (m *Machine) Receive(msg protocol.Message) {
 	switch m.state {
 	case stateNew, stateJoining:

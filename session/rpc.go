@@ -323,7 +323,7 @@ func (m *Machine) onInvocation(msg *protocol.Invocation) {
 		m.refuse(msg.Request, newLocal(protocol.ErrorLimitExceeded, fmt.Errorf("callee serves %d invocations already", m.cfg.MaxInvocations)))
 		return
 	}
-	inv := newInvocation(m.sess, reg, msg)
+	inv := m.newInvocation(reg, msg)
 	m.serving.put(msg.Request, inv)
 	m.fx.Invoke(reg.ref, inv)
 }
@@ -392,7 +392,7 @@ func (inv *Invocation) do(m *Machine) {
 	if err := m.fx.Send(m.answer(inv)); err != nil {
 		m.refuse(inv.request, asError(err))
 	}
-	inv.release()
+	m.release(inv)
 }
 
 // answer returns the message that answers an invocation.

@@ -53,6 +53,51 @@ func TestAllocations(t *testing.T) { //nolint:paralleltest // it counts allocati
 	}
 }
 
+// TestArenaAllocatesNothing: the memory of a message that was given back is used for the next one.
+func TestArenaAllocatesNothing(t *testing.T) { //nolint:paralleltest // it counts allocations
+	p := payload(t, protocol.MessagePack, []any{"hello"}, nil)
+	for _, m := range []protocol.Message{
+		&protocol.Invocation{Request: 1, Registration: 2, Payload: p, Details: protocol.InvocationDetails{Progress: true}},
+		&protocol.Result{Request: 1, Payload: p, Details: protocol.ResultDetails{Progress: true}},
+		&protocol.Event{Subscription: 1, Publication: 2, Payload: p, Details: protocol.EventDetails{Retained: true}},
+	} {
+		full, empty := must(codec.Append(nil, protocol.MessagePack, m)), must(codec.Append(nil, protocol.MessagePack, bare(m)))
+		decoder, arena := codec.NewDecoder(protocol.MessagePack), new(codec.Arena)
+		decoded := func(data []byte) protocol.Message {
+			got, err := decoder.DecodeIn(arena, data)
+			if err != nil {
+				t.Error(err)
+			}
+			return got
+		}
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			for range 3 {
+				decoded(full)
+			}
+			arena.Reset()
+		}), m.Type())
+		first, second := decoded(empty), decoded(empty)
+		require.Equal(t, bare(m), first, "nothing is left of the last one")
+		require.NotSame(t, first, second)
+		for range 1000 { // more than it keeps
+			require.Equal(t, m, decoded(full))
+		}
+		require.Equal(t, bare(m), first, "it is still in use")
+	}
+}
+
+// bare is a message of the same type without payload or details.
+func bare(m protocol.Message) protocol.Message {
+	switch m.(type) {
+	case *protocol.Invocation:
+		return &protocol.Invocation{Request: 1, Registration: 2}
+	case *protocol.Result:
+		return &protocol.Result{Request: 1}
+	default:
+		return &protocol.Event{Subscription: 1, Publication: 2}
+	}
+}
+
 func TestDecodeArgsAllocatesNothing(t *testing.T) { //nolint:paralleltest // it counts allocations
 	for _, s := range protocol.Serializers() {
 		p := payload(t, s, []any{1, 2.5, true}, nil)

@@ -37,12 +37,21 @@ func (d *Decoder) Decode(data []byte) (protocol.Message, error) {
 	return d.decoding.run(data)
 }
 
+// DecodeIn is Decode with memory of the arena for the message, if it has some for its type.
+func (d *Decoder) DecodeIn(a *Arena, data []byte) (protocol.Message, error) {
+	d.decoding.arena = a
+	m, err := d.decoding.run(data)
+	d.decoding.arena = nil
+	return m, err
+}
+
 // decoding is a message being decoded, element by element. The first error stays
 // and makes everything after it do nothing.
 type decoding struct {
 	f          format
 	serializer protocol.Serializer
 	texts      *interner
+	arena      *Arena // nil without one
 
 	data  []byte
 	pos   int

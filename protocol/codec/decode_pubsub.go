@@ -70,7 +70,8 @@ func (d *decoding) subscribe() *protocol.Subscribe {
 }
 
 func (d *decoding) event() *protocol.Event {
-	m := &protocol.Event{Subscription: d.id("Subscription"), Publication: d.id("Publication")}
+	m := d.arena.event()
+	m.Subscription, m.Publication = d.id("Subscription"), d.id("Publication")
 	details := &m.Details
 	for o := d.options("Details"); o.next(); {
 		switch string(o.key) {

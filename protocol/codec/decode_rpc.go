@@ -48,7 +48,8 @@ func (d *decoding) cancel() *protocol.Cancel {
 }
 
 func (d *decoding) result() *protocol.Result {
-	m := &protocol.Result{Request: d.id("Request")}
+	m := d.arena.result()
+	m.Request = d.id("Request")
 	for o := d.options("Details"); o.next(); {
 		switch {
 		case string(o.key) == "progress":
@@ -103,7 +104,8 @@ func (d *decoding) register() *protocol.Register {
 }
 
 func (d *decoding) invocation() *protocol.Invocation {
-	m := &protocol.Invocation{Request: d.id("Request"), Registration: d.id("Registration")}
+	m := d.arena.invocation()
+	m.Request, m.Registration = d.id("Request"), d.id("Registration")
 	details := &m.Details
 	for o := d.options("Details"); o.next(); {
 		switch string(o.key) {
