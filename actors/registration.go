@@ -32,15 +32,6 @@ type procedure struct {
 	direct  bool // no limit and no target: the session actor starts the handler itself
 }
 
-// invoke hands out an invocation. It is called by the session actor.
-func (p *procedure) invoke(inv *session.Invocation) {
-	if p.direct {
-		p.c.workers.start(job{handler: p.handler, inv: inv})
-		return
-	}
-	p.c.host.send(p.pid, inv)
-}
-
 // interrupt ends an invocation. A handler learns it from its context; the registration actor
 // answers for those that have not started, and for actors.
 func (p *procedure) interrupt(inv *session.Invocation, reason error) {

@@ -116,6 +116,7 @@ type sessionActor struct {
 	declarations []*declared
 	spawned      int      // children whose name was taken
 	later        []func() // what the machine's effects want done when it has returned
+	jobs         []job    // invocations of the batch at hand
 }
 
 func sessionProps(c *client) (*actor.Props, error) {
@@ -194,6 +195,7 @@ var errStopped = errors.New("the component was stopped")
 func (s *sessionActor) failed(_ actor.Context, err *supervisor.PanicError) {
 	s.c.log.Error("session actor failed", "reason", err, stackOf(err))
 	s.later = nil
+	s.startJobs()
 	if len(s.batch) > 0 { // the panic was in the middle of it: go on with the rest
 		s.c.host.send(s.self, &commandsPosted{})
 	}
@@ -271,7 +273,20 @@ func (s *sessionActor) receive(b *inbound) {
 		c.m.Violation(b.err)
 	}
 	b.free()
+	s.startJobs()
 	s.settle()
+}
+
+// startJobs starts the handlers of the invocations that a batch brought.
+func (s *sessionActor) startJobs() {
+	if len(s.jobs) == 0 {
+		return
+	}
+	s.c.workers.start(s.jobs...)
+	clear(s.jobs)
+	if s.jobs = s.jobs[:0]; cap(s.jobs) > maxSpare {
+		s.jobs = nil
+	}
 }
 
 // doAll carries out what handles, handlers and actors have posted.
@@ -364,9 +379,14 @@ func (s *sessionActor) sessionEnded(err *session.EndedError) {
 	s.tell(&sessionDown{id: c.id, err: err})
 }
 
-// Invoke implements session.Effects.
+// Invoke implements session.Effects. The handlers start once the whole batch has been looked at.
 func (s *sessionActor) Invoke(ref any, inv *session.Invocation) {
-	ref.(*procedure).invoke(inv) //nolint:forcetypeassert // see attach
+	p := ref.(*procedure) //nolint:forcetypeassert // see attach
+	if p.direct {
+		s.jobs = append(s.jobs, job{handler: p.handler, inv: inv})
+		return
+	}
+	s.c.host.send(p.pid, inv)
 }
 
 // Interrupt implements session.Effects.

@@ -45,11 +45,11 @@ type workers struct {
 // worker is one goroutine, and how to wake it.
 type worker struct{ wake chan struct{} } // capacity 1
 
-// start has a job done, and does not wait.
-func (w *workers) start(j job) {
+// start has jobs done, and does not wait.
+func (w *workers) start(jobs ...job) {
 	w.mu.Lock()
 	w.used = true
-	w.jobs = append(w.jobs, j)
+	w.jobs = append(w.jobs, jobs...)
 	k := w.summon()
 	w.mu.Unlock()
 	w.rouse(k)
