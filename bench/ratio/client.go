@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,8 +34,24 @@ const (
 	wamploadItself = "wampload"
 )
 
-// handlers are the ways to serve the procedure.
-func handlers() []string { return []string{"typed", "raw", "actor"} }
+// The ways to call the procedure: our client's two, and what any client has to do.
+const (
+	blocking = "Call"
+	async    = "CallAsync"
+	least    = "least"
+)
+
+// ways are how to call, or to serve, the procedure.
+func ways(place string, l link) []string {
+	switch {
+	case place == asCallee:
+		return []string{"typed", "raw", "actor"}
+	case l.Transport == "rs":
+		return []string{blocking, async, least}
+	default:
+		return []string{blocking, async}
+	}
+}
 
 // clientLoad is the name of a run of the client table.
 func clientLoad(place string, window int) string {
@@ -45,13 +62,13 @@ func clientLoad(place string, window int) string {
 func (b *bench) client(ctx context.Context, l link) error {
 	for _, window := range []int{64, 1} {
 		for range b.rounds {
-			for _, subject := range []string{wamploadItself, asCaller} {
+			for _, subject := range append([]string{wamploadItself}, ways(asCaller, l)...) {
 				r := b.withDaemon(ctx, func(p *process) (result, error) { return b.caller(ctx, l, p.address, subject, window) })
 				if err := b.done(run{clientLoad(asCaller, window), l.String(), subject, r}); err != nil {
 					return err
 				}
 			}
-			for _, subject := range append([]string{wamploadItself}, handlers()...) {
+			for _, subject := range append([]string{wamploadItself}, ways(asCallee, l)...) {
 				r := b.withDaemon(ctx, func(p *process) (result, error) { return b.callee(ctx, l, p.address, subject, window) })
 				if err := b.done(run{clientLoad(asCallee, window), l.String(), subject, r}); err != nil {
 					return err
@@ -88,7 +105,7 @@ func (b *bench) caller(ctx context.Context, l link, address, subject string, win
 	if subject == wamploadItself {
 		return b.tryLoad(ctx, []string{"rpc", "-callers", "1", "-callees", "0", "-window", fmt.Sprint(window)}, l, address)
 	}
-	out, err := exec.CommandContext(ctx, os.Args[0], child, "-as", asCaller, "-url", l.url(address), "-ser", l.Serializer,
+	out, err := exec.CommandContext(ctx, os.Args[0], child, "-as", subject, "-url", l.url(address), "-ser", l.Serializer,
 		"-window", fmt.Sprint(window), "-dur", b.dur.String()).Output()
 	if err != nil {
 		return result{}, err
@@ -133,13 +150,17 @@ func (b *bench) callee(ctx context.Context, l link, address, subject string, win
 // runClient is this program as our client.
 func runClient(ctx context.Context, args []string, out io.Writer) error {
 	f := flag.NewFlagSet(child, flag.ContinueOnError)
-	as := f.String("as", asCaller, "what to be: caller, or callee with a handler that is typed, raw, or an actor")
+	as := f.String("as", blocking, "what to be: a way to call, or to serve")
 	url := f.String("url", "", "router")
 	ser := f.String("ser", "msgpack", "serializer")
 	window := f.Int("window", 1, "calls in flight")
 	dur := f.Duration("dur", time.Second, "measured time of a caller")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if *as == least {
+		call, err := leastClient(strings.TrimPrefix(*url, "rs://"), *ser, *window)
+		return encode(out, func() (result, error) { return callers(ctx, call, *window, *dur) }, err)
 	}
 	t := cloverleaf.URLs(*url)
 	serializer, ok := protocol.ParseSerializer(*ser)
@@ -159,12 +180,25 @@ func runClient(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *as != asCaller {
+	switch *as {
+	case blocking:
+		call := func(int) (int, error) { return session.Call[int](ctx, s, procedure, arguments[0], arguments[1]) }
+		return encode(out, func() (result, error) { return callers(ctx, call, *window, *dur) }, nil)
+	case async:
+		return encode(out, func() (result, error) { return asyncCallers(ctx, s, *window, *dur) }, nil)
+	default:
 		fmt.Fprintln(out, "ready")
 		<-ctx.Done()
 		return c.Stop(context.WithoutCancel(ctx))
 	}
-	r, err := callers(ctx, s, *window, *dur)
+}
+
+// encode measures and prints the result, unless there was an error before.
+func encode(out io.Writer, measure func() (result, error), err error) error {
+	if err != nil {
+		return err
+	}
+	r, err := measure()
 	if err != nil {
 		return err
 	}
@@ -198,51 +232,104 @@ func serve(c *cloverleaf.Component, handler string) {
 	}
 }
 
-var errWrongResult = errors.New("wrong result")
+var (
+	errWrongResult = errors.New("wrong result")
+	arguments      = [2]int{7, 1100} // of each call; wampload answers with its own, which begin with the same
+)
 
-// callers calls for a while, so many calls at a time, and measures this process meanwhile.
-func callers(ctx context.Context, s *session.Session, window int, dur time.Duration) (result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var ops atomic.Uint64
-	var measuring, over atomic.Bool
-	histograms := make([]report.Histogram, window)
+// load is what callers count.
+type load struct {
+	ops        atomic.Uint64
+	over       atomic.Bool
+	cancel     context.CancelCauseFunc
+	histograms []report.Histogram // one for each caller
+}
+
+// latencyEvery is how many calls one is measured of: reading the clock twice costs a good part of a call.
+const latencyEvery = 16
+
+// answered counts a call of caller i, begun then or without a time, and reports whether to go on.
+func (l *load) answered(i int, begun time.Time, x int, err error) bool {
+	if err == nil && x != arguments[0] {
+		err = errWrongResult
+	}
+	if err != nil {
+		l.cancel(err) // only the first counts
+		return false
+	}
+	l.ops.Add(1)
+	if !begun.IsZero() {
+		l.histograms[i].Record(time.Since(begun))
+	}
+	return !l.over.Load()
+}
+
+// begin returns the time for some of the calls, n being the number of the call.
+func begin(n int) (t time.Time) {
+	if n%latencyEvery == 0 {
+		t = time.Now()
+	}
+	return t
+}
+
+// callers calls for a while, each of them one call after the other, and measures this process meanwhile.
+func callers(ctx context.Context, call func(caller int) (int, error), window int, dur time.Duration) (result, error) {
 	var wg sync.WaitGroup
-	for i := range window {
+	return measured(ctx, window, dur, wg.Wait, func(l *load, i int) {
 		wg.Go(func() {
-			for !over.Load() {
-				begun := time.Now()
-				x, err := session.Call[int](ctx, s, procedure, 7, 1100)
-				if err == nil && x != 7 {
-					err = errWrongResult
-				}
-				if err != nil {
-					cancel(err) // only the first counts
-					return
-				}
-				ops.Add(1)
-				if measuring.Load() {
-					histograms[i].Record(time.Since(begun))
-				}
+			for n, more := 0, true; more; n++ {
+				begun := begin(n)
+				x, err := call(i)
+				more = l.answered(i, begun, x, err)
 			}
 		})
+	})
+}
+
+// asyncCallers is callers without goroutines of their own: the answer of a call makes the next one.
+func asyncCallers(ctx context.Context, s *session.Session, window int, dur time.Duration) (result, error) {
+	var wg sync.WaitGroup
+	return measured(ctx, window, dur, wg.Wait, func(l *load, i int) {
+		wg.Add(1)
+		n, begun := 0, begin(0)
+		var reply func(*session.Result, error)
+		call := func() { s.CallAsync(procedure, reply, session.Args(arguments[0], arguments[1])) }
+		reply = func(res *session.Result, err error) {
+			x, err := session.As[int](res, err)
+			if !l.answered(i, begun, x, err) {
+				wg.Done()
+				return
+			}
+			n++
+			begun = begin(n)
+			call()
+		}
+		call()
+	})
+}
+
+// measured starts so many callers, measures this process when they are warm, and waits for their end.
+func measured(ctx context.Context, window int, dur time.Duration, wait func(), start func(l *load, caller int)) (result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	l := &load{cancel: cancel, histograms: make([]report.Histogram, window)}
+	for i := range window {
+		start(l, i)
 	}
 	<-time.After(time.Second) // warm up
-	measuring.Store(true)
 	before, err := used(os.Getpid())
-	n := ops.Load()
+	n := l.ops.Load()
 	<-time.After(dur)
 	after, err2 := used(os.Getpid())
-	n = ops.Load() - n
-	measuring.Store(false)
-	over.Store(true)
-	wg.Wait()
+	n = l.ops.Load() - n
+	l.over.Store(true)
 	if err := errors.Join(context.Cause(ctx), err, err2); err != nil {
 		return result{}, err
 	}
+	wait()
 	var all report.Histogram
-	for i := range histograms {
-		all.Merge(&histograms[i])
+	for i := range l.histograms {
+		all.Merge(&l.histograms[i])
 	}
 	r := before.to(after, n)
 	r.Own, r.CPU = r.CPU, 0

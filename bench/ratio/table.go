@@ -174,16 +174,12 @@ const clientTarget = 4
 
 // clientTable writes what our client costs in the place of wampload.
 func clientTable(w io.Writer, list runs) {
-	head(w, "our client as", "handler", "over", "wampload, CPU µs/call", "cloverleaf, CPU µs/call", "ratio", "target",
+	head(w, "our client as", "way", "over", "wampload, CPU µs/call", "cloverleaf, CPU µs/call", "ratio", "target",
 		"writes/call", "p50 / p99 µs, wampload", "p50 / p99 µs", "calls/s", "errors / lost / disordered")
 	for _, place := range []string{asCaller, asCallee} {
 		for _, window := range []int{64, 1} {
-			subjects := handlers()
-			if place == asCaller {
-				subjects = []string{asCaller}
-			}
 			for _, l := range links() {
-				for _, subject := range subjects {
+				for _, subject := range ways(place, l) {
 					clientRow(w, list, clientLoad(place, window), l.String(), subject)
 				}
 			}
@@ -198,14 +194,11 @@ func clientRow(w io.Writer, list runs, load, link, subject string) {
 	}
 	own := func(r result) float64 { return r.Own }
 	a, b := spanOf(theirs, own), spanOf(ours, own)
-	ratio, target, handler := b.mid/a.mid, "", subject
-	if !strings.HasSuffix(load, " 1 in flight") {
+	ratio, target := b.mid/a.mid, ""
+	if !strings.HasSuffix(load, " 1 in flight") && subject != least {
 		target = fmt.Sprintf("≤ %d ×", clientTarget)
 	}
-	if subject == asCaller {
-		handler = ""
-	}
-	row(w, load, handler, link, a.String(), b.String(), bold(number(ratio), target != "" && ratio > clientTarget), target,
+	row(w, load, subject, link, a.String(), b.String(), bold(number(ratio), target != "" && ratio > clientTarget), target,
 		writes(ours), latency(theirs), latency(ours), number(spanOf(ours, func(r result) float64 { return r.PerSecond }).mid), faultsOf(ours))
 }
 
