@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -11,8 +10,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
@@ -46,8 +43,6 @@ type Handler interface {
 type Conn struct {
 	nc  net.Conn
 	raw syscall.RawConn // direct access to the socket; nil: there is none
-	ws  *websocket.Conn // nil for RawSocket
-	wsb *bufio.Reader   // what ws reads through, when it is ours
 
 	framing    Framing
 	serializer protocol.Serializer
@@ -76,6 +71,8 @@ type handshake struct {
 	url, host, path string
 	header          http.Header
 	left            int // octets the peer may still send before the handshake is done
+	// Of the header of a server's answer: where the reading of it is.
+	lineStart, bodyFollows bool
 }
 
 // Details describe a connection.
@@ -109,12 +106,7 @@ func newConn(nc net.Conn, o Options) *Conn {
 // wrapped, or what h returned. Serve does not close the connection.
 func (c *Conn) Serve(h Handler) error {
 	c.h = h
-	var err error
-	if c.ws != nil {
-		err = c.serveWebSocket()
-	} else {
-		err = c.serveRaw()
-	}
+	err := c.serveFrames()
 	failed := c.handlerErr
 	if failed == nil {
 		_ = c.drain() // what came before the end

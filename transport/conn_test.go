@@ -21,7 +21,7 @@ func TestMessagesOfAllSizes(t *testing.T) {
 	t.Parallel()
 	sizes := []int{
 		0, 1, 125, 126, 127, 1000, 4095, 4096, 5000, slabSize - 4, slabSize, slabSize + 1,
-		blockSize, 65535, 65536, 100_000, 1 << 20, MaxMessageSize - 1, MaxMessageSize,
+		32 << 10, 65535, 65536, 100_000, 1 << 20, MaxMessageSize - 1, MaxMessageSize,
 	}
 	for _, kind := range []Kind{RawSocket, WebSocket} {
 		for _, s := range protocol.Serializers() {

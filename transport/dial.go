@@ -226,7 +226,7 @@ func (d *dialer) webSocket(ctx context.Context, c *Conn) error {
 	}
 	for _, s := range offers {
 		if ws.Subprotocol() == s.Subprotocol() {
-			c.useWebSocket(ws, s, true)
+			c.useWebSocket(s, true)
 			return nil
 		}
 	}

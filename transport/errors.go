@@ -120,6 +120,7 @@ const (
 	closeAbnormal    = 1006
 	closeTooBig      = 1009
 	closeInternal    = 1011
+	closeLastKnown   = 1014
 )
 
 // CloseCode returns the WebSocket close code that tells the peer of err, an error of

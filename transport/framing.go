@@ -50,17 +50,22 @@ const (
 	rawLongBit  = 0x08 // 25th bit of the length
 	rawReserved = 0xF0
 
-	wsFinal   = 0x80
-	wsMasked  = 0x80
-	wsText    = 0x1
-	wsBinary  = 0x2
-	wsClose   = 0x8
-	wsPing    = 0x9
-	wsPong    = 0xA
-	wsShort   = 125   // longest body whose length fits the second octet
-	wsMedium  = 65535 // longest body with a length of 16 bits
-	wsControl = 125   // longest body of a control frame
-	wsMaskLen = 4
+	wsFinal     = 0x80
+	wsReserved  = 0x70
+	wsOpcode    = 0x0F
+	wsMasked    = 0x80
+	wsContinued = 0x0
+	wsText      = 0x1
+	wsBinary    = 0x2
+	wsClose     = 0x8 // control frames: from here on
+	wsPing      = 0x9
+	wsPong      = 0xA
+	wsShort     = 125   // longest body whose length fits the second octet
+	wsLength16  = 126   // in the second octet: the length has 16 bits
+	wsLength64  = 127   // in the second octet: the length has 64 bits
+	wsMedium    = 65535 // longest body with a length of 16 bits
+	wsControl   = 125   // longest body of a control frame
+	wsMaskLen   = 4
 )
 
 // room is the space that Begin leaves. For WebSocket it is that of a 16 bit length:
@@ -132,10 +137,10 @@ func (f Framing) endWebSocket(dst []byte, start int, opcode byte) []byte {
 	case n <= wsShort:
 		h[1] = byte(n)
 	case n <= wsMedium:
-		h[1] = 126
+		h[1] = wsLength16
 		binary.BigEndian.PutUint16(h[2:], uint16(n)) // n is at most 65535
 	default:
-		h[1] = 127
+		h[1] = wsLength64
 		binary.BigEndian.PutUint64(h[2:], uint64(n))
 	}
 	if f.Mask {

@@ -2,10 +2,12 @@ package transport
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"testing"
 
+	"github.com/gorilla/websocket"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -78,14 +80,60 @@ func FuzzRawSocket(f *testing.F) {
 	})
 }
 
-// FuzzWebSocket: no input makes the reader panic or hang.
+// FuzzWebSocket: no input makes the reader panic or hang, and it finds what gorilla's
+// finds: the same messages, and the same close frame at their end.
 func FuzzWebSocket(f *testing.F) {
 	f.Add(masked(0x81, []byte("hello")), 3)
 	f.Add(append(masked(0x01, []byte("a")), masked(0x88, []byte{3, 0xE8})...), 1)
+	f.Add(append(masked(0x01, []byte("a")), append(masked(0x89, nil), masked(0x80, []byte("b"))...)...), 2)
+	f.Add([]byte{0x81, 0x82, 1, 2, 3, 4, 0x51, 0x52, 0x88, 0x80, 9, 9, 9, 9}, 5)
+	f.Add(masked(0x81, body(20_000)), 4000)
 	f.Fuzz(func(t *testing.T, data []byte, size int) {
+		const limit = 1 << 16
 		size = max(1, min(size, len(data)+1))
-		c := newConn(&pieces{data: data, size: size}, Options{MaxMessageSize: 1 << 20}.WithDefaults())
-		c.useWebSocket(websocketOver(t, (*wsStream)(c), true), protocol.JSON, false)
-		require.Error(t, c.Serve(quiet{}))
+		stream := bytes.Clone(data) // it is unmasked in place
+		c := newConn(&pieces{data: stream, size: size}, Options{MaxMessageSize: limit}.WithDefaults())
+		c.useWebSocket(protocol.JSON, false)
+		got := &keep{}
+		err := c.Serve(got)
+		require.Error(t, err)
+
+		ws := websocketOver(t, oneWay{Reader: bytes.NewReader(data)}, true)
+		ws.SetReadLimit(limit)
+		want, wantErr := gorillaReads(ws)
+		require.Equal(t, want, got.messages)
+		var theirs *websocket.CloseError
+		if errors.As(wantErr, &theirs) && theirs.Code != closeAbnormal {
+			var ours *CloseError
+			require.ErrorAs(t, err, &ours)
+			require.Equal(t, CloseError{Code: theirs.Code, Reason: theirs.Text}, *ours)
+		}
 	})
+}
+
+// gorillaReads returns the text messages in front of the first other one.
+func gorillaReads(ws *websocket.Conn) ([][]byte, error) {
+	var all [][]byte
+	for {
+		kind, r, err := ws.NextReader()
+		if err != nil || kind != websocket.TextMessage {
+			return all, err
+		}
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, data)
+	}
+}
+
+// keep is a Handler that keeps the messages.
+type keep struct {
+	quiet
+	messages [][]byte
+}
+
+func (k *keep) Message(data []byte) error {
+	k.messages = append(k.messages, data)
+	return nil
 }

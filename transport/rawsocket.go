@@ -91,83 +91,32 @@ func refuse(nc net.Conn) {
 	_ = closeNet(nc)
 }
 
-// serveRaw is Serve for RawSocket.
-func (c *Conn) serveRaw() error {
-	for {
-		size, err := c.handFrames()
-		if err != nil {
-			return err
-		}
-		if err := c.drain(); err != nil {
-			return err
-		}
-		if size > ownBuffer && size > c.room() {
-			err = c.readLarge()
-		} else {
-			c.makeRoom(size)
-			_, err = c.fill()
-		}
-		if err != nil {
-			return c.rawEnd(err)
-		}
+// rawHead reads the header of a frame.
+func (c *Conn) rawHead(b []byte) (frameHead, error) {
+	if len(b) < rawHeader {
+		return frameHead{}, nil
 	}
-}
-
-// rawEnd says what the end of the stream means: nothing bad between two frames.
-func (c *Conn) rawEnd(err error) error {
-	if errors.Is(err, io.EOF) && (c.r != c.w || c.partial) {
-		return fmt.Errorf("rawsocket: connection ended within a frame: %w", io.ErrUnexpectedEOF)
-	}
-	return err
-}
-
-// handFrames hands over every complete frame of the input. It returns the size of
-// the incomplete one that is left, as far as it is known, or 0.
-func (c *Conn) handFrames() (int, error) {
-	for c.w-c.r >= rawHeader {
-		header := binary.BigEndian.Uint32(c.slab.buf[c.r:])
-		length, err := c.rawLength(header)
-		if err != nil {
-			return 0, err
-		}
-		end := c.r + rawHeader + length
-		if end > c.w {
-			return rawHeader + length, nil
-		}
-		body := c.slab.buf[c.r+rawHeader : end : end]
-		c.r = end
-		if err := c.handOver(header, body); err != nil {
-			return 0, err
-		}
-	}
-	if c.r != c.w {
-		return rawHeader, nil
-	}
-	return 0, nil
-}
-
-// rawLength checks a frame header and returns the length of the body.
-func (c *Conn) rawLength(header uint32) (int, error) {
+	header := binary.BigEndian.Uint32(b)
 	first := byte(header >> 24)
 	length := int(header & 0xFFFFFF)
 	if first&rawReserved != 0 || first&rawTypeMask > rawPong {
-		return 0, fmt.Errorf("rawsocket: %w: frame header %08x uses reserved bits", ErrProtocol, header)
+		return frameHead{}, fmt.Errorf("rawsocket: %w: frame header %08x uses reserved bits", ErrProtocol, header)
 	}
 	if first&rawLongBit != 0 {
 		if length != 0 {
-			return 0, fmt.Errorf("rawsocket: %w: frame header %08x is longer than 16 MiB", ErrProtocol, header)
+			return frameHead{}, fmt.Errorf("rawsocket: %w: frame header %08x is longer than 16 MiB", ErrProtocol, header)
 		}
 		length = MaxMessageSize
 	}
 	if length > c.maxReceive {
-		return 0, fmt.Errorf("rawsocket: %w: %d bytes, limit %d", ErrMessageTooLong, length, c.maxReceive)
+		return frameHead{}, fmt.Errorf("rawsocket: %w: %d bytes, limit %d", ErrMessageTooLong, length, c.maxReceive)
 	}
-	return length, nil
+	return frameHead{size: rawHeader, length: length, kind: first & rawTypeMask}, nil
 }
 
-// handOver gives the body of a frame to the handler.
-func (c *Conn) handOver(header uint32, body []byte) error {
-	switch byte(header>>24) & rawTypeMask {
+// handRaw gives the body of a frame to the handler.
+func (c *Conn) handRaw(h frameHead, body []byte) error {
+	switch h.kind {
 	case rawPing:
 		return c.handled(c.h.Ping(body))
 	case rawPong:
@@ -177,58 +126,10 @@ func (c *Conn) handOver(header uint32, body []byte) error {
 	}
 }
 
-// room is how much a frame that starts with the unconsumed input may have in the slab.
-func (c *Conn) room() int {
-	if c.slab == nil {
-		return 0
+// rawEnd says what the end of the stream means: nothing bad between two frames.
+func (c *Conn) rawEnd(err error) error {
+	if errors.Is(err, io.EOF) && (c.r != c.w || c.partial) {
+		return fmt.Errorf("rawsocket: connection ended within a frame: %w", io.ErrUnexpectedEOF)
 	}
-	return slabSize - c.r
-}
-
-// makeRoom moves an incomplete frame of the given size, 0 for none, to a fresh slab
-// if it doesn't fit, and leaves a slab that is nearly full.
-func (c *Conn) makeRoom(size int) {
-	if c.slab == nil || c.room() >= max(size, minRoom) {
-		return
-	}
-	fresh := getSlab()
-	if slabSize-fresh.used < size {
-		putSlab(fresh)
-		fresh = new(slab)
-	}
-	start := fresh.used
-	end := start + copy(fresh.buf[start:], c.slab.buf[c.r:c.w])
-	c.w = c.r // the old place of the incomplete frame was not handed out
-	c.dropSlab()
-	c.slab, c.r, c.w = fresh, start, end
-}
-
-// readLarge reads the rest of an incomplete frame into a buffer of its own, which
-// grows with what arrives, and hands it over.
-func (c *Conn) readLarge() error {
-	header := binary.BigEndian.Uint32(c.slab.buf[c.r:])
-	length, err := c.rawLength(header)
-	if err != nil {
-		return err
-	}
-	body := make([]byte, 0, min(length, firstGrowth))
-	body = append(body, c.slab.buf[c.r+rawHeader:c.w]...)
-	c.w = c.r
-	c.dropSlab()
-	c.partial = true
-	for len(body) < length {
-		if len(body) == cap(body) {
-			grown := make([]byte, len(body), min(length, 2*cap(body)))
-			copy(grown, body)
-			body = grown
-		}
-		c.direct = body[len(body):cap(body)]
-		n, err := c.fill()
-		if err != nil {
-			return err
-		}
-		body = body[:len(body)+n]
-	}
-	c.direct, c.partial = nil, false
-	return c.handOver(header, body[:length:length])
+	return err
 }

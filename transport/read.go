@@ -7,63 +7,44 @@ import (
 
 // input is the reading side of a Conn: octets that were read and not yet consumed.
 //
-// RawSocket frames are read into slabs and messages handed out in place. WebSocket
-// frames are read into blocks, from which the WebSocket reader copies into slabs. In
-// both cases the memory is given back whenever a read finds no data.
+// Frames are read into slabs and messages handed out in place; a large frame gets a
+// buffer of its own. A slab is given back whenever a read finds no data.
 type input struct {
-	slab *slab  // RawSocket: input; WebSocket: where messages go
-	blk  *block // WebSocket: input
-	r, w int    // unconsumed input is [r:w] of the slab or block
+	slab *slab
+	r, w int // unconsumed input is [r:w] of the slab
 
-	direct  []byte // where the next read goes instead: part of a large message
-	partial bool   // WebSocket: a message is being put together
+	direct  []byte // where the next read goes instead: part of a large frame
+	partial bool   // a large frame is being read
+
+	pieces []byte // WebSocket: what has come of a message in several frames; nil: none is under way
 
 	idle []byte // without direct access: the buffer of a read that may block for long
 	full bool   // without direct access: the last read filled its buffer
 
 	readN   int // result of one read
 	readErr error
-
-	streamErr error // WebSocket: what the last read failed with
 }
 
 // inputRoom is where the next read goes.
 func (c *Conn) inputRoom() []byte {
-	switch {
-	case c.direct != nil:
+	if c.direct != nil {
 		return c.direct
-	case c.ws != nil:
-		if c.blk == nil {
-			c.blk = getBlock()
-		}
-		return c.blk[c.w:]
-	default:
-		if c.slab == nil {
-			c.slab = getSlab()
-			c.r, c.w = c.slab.used, c.slab.used
-		}
-		return c.slab.buf[c.w:]
 	}
+	if c.slab == nil {
+		c.slab = getSlab()
+		c.r, c.w = c.slab.used, c.slab.used
+	}
+	return c.slab.buf[c.w:]
 }
 
 // restInput gives memory back that nothing unconsumed lies in, before a wait.
 func (c *Conn) restInput() {
-	if c.direct != nil || c.r != c.w {
-		return
-	}
-	if c.blk != nil {
-		putBlock(c.blk)
-		c.blk, c.r, c.w = nil, 0, 0
-	}
-	if c.ws == nil {
+	if c.direct == nil && c.r == c.w {
 		c.dropSlab()
-	} else if c.slab != nil && !c.partial {
-		putSlab(c.slab)
-		c.slab = nil
 	}
 }
 
-// dropSlab ends the use of a RawSocket slab whose input is consumed.
+// dropSlab ends the use of a slab whose input is consumed.
 func (c *Conn) dropSlab() {
 	if c.slab == nil {
 		return
@@ -75,7 +56,7 @@ func (c *Conn) dropSlab() {
 
 // dropInput lets go of all memory when reading has ended.
 func (c *Conn) dropInput() {
-	c.r, c.direct, c.partial = c.w, nil, false
+	c.r, c.direct, c.partial, c.pieces = c.w, nil, false, nil
 	c.restInput()
 	c.idle = nil
 }

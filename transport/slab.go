@@ -3,9 +3,8 @@ package transport
 import "sync"
 
 const (
-	slabSize  = 16<<10 - 8 // with the counter one allocation of exactly 16 KiB
-	minRoom   = 1 << 10    // a slab with less room is left to the garbage collector
-	blockSize = 32 << 10
+	slabSize = 16<<10 - 8 // with the counter one allocation of exactly 16 KiB
+	minRoom  = 1 << 10    // a slab with less room is left to the garbage collector
 	// ownBuffer is the size from which a message that is not yet complete gets a
 	// buffer of its own: below, moving it to a fresh slab wastes less.
 	ownBuffer = 4 << 10
@@ -21,14 +20,7 @@ type slab struct {
 	buf  [slabSize]byte
 }
 
-// block is memory whose content is copied before it is handed to anybody: input on
-// its way to the WebSocket reader, and the parts of large messages.
-type block [blockSize]byte
-
-var (
-	slabs  = sync.Pool{New: func() any { return new(slab) }}  //nolint:gochecknoglobals // a cache of free memory
-	blocks = sync.Pool{New: func() any { return new(block) }} //nolint:gochecknoglobals // a cache of free memory
-)
+var slabs = sync.Pool{New: func() any { return new(slab) }} //nolint:gochecknoglobals // a cache of free memory
 
 func getSlab() *slab { return slabs.Get().(*slab) }
 
@@ -38,6 +30,3 @@ func putSlab(s *slab) {
 		slabs.Put(s)
 	}
 }
-
-func getBlock() *block  { return blocks.Get().(*block) }
-func putBlock(b *block) { blocks.Put(b) }

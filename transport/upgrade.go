@@ -78,7 +78,7 @@ func (u *upgrader) upgrade(w http.ResponseWriter, r *http.Request, s protocol.Se
 			}
 		},
 	}
-	ws, err := up.Upgrade(h, r, http.Header{"Sec-Websocket-Protocol": {s.Subprotocol()}})
+	_, err := up.Upgrade(h, r, http.Header{"Sec-Websocket-Protocol": {s.Subprotocol()}})
 	if err != nil {
 		if h.conn != nil {
 			_ = h.conn.Close()
@@ -87,13 +87,12 @@ func (u *upgrader) upgrade(w http.ResponseWriter, r *http.Request, s protocol.Se
 	}
 	c := h.conn
 	_ = c.nc.SetDeadline(time.Time{})
-	c.wsb = h.reader
 	c.details = &handshake{
 		host:   strings.Clone(r.Host),
 		path:   strings.Clone(r.URL.Path),
 		header: keptHeader(r.Header),
 	}
-	c.useWebSocket(ws, s, false)
+	c.useWebSocket(s, false)
 	return c, nil
 }
 
@@ -138,13 +137,12 @@ func keptHeader(h http.Header) http.Header {
 	return kept.Clone()
 }
 
-// hijacker takes the connection away from net/http and gives it to the WebSocket
-// reader behind a Conn, with a small buffer instead of the server's own.
+// hijacker takes the connection away from net/http and gives it to the upgrader behind
+// a Conn, with a small buffer instead of the server's own.
 type hijacker struct {
 	http.ResponseWriter
 	options Options
 	conn    *Conn
-	reader  *bufio.Reader
 	failed  bool // the connection was taken, but is of no use
 }
 
@@ -167,8 +165,7 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	_ = nc.SetDeadline(time.Now().Add(h.options.HandshakeTimeout)) // for the answer
 	h.conn = newConn(nc, h.options)
 	stream := (*wsStream)(h.conn)
-	h.reader = bufio.NewReaderSize(stream, wsReadBuffer)
-	return stream, bufio.NewReadWriter(h.reader, bufio.NewWriterSize(stream, 1)), nil
+	return stream, bufio.NewReadWriter(bufio.NewReaderSize(stream, wsReadBuffer), bufio.NewWriterSize(stream, 1)), nil
 }
 
 // tlsState returns the state of a TLS connection, or nil.

@@ -1,26 +1,24 @@
 package transport
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"time"
-
-	"github.com/gorilla/websocket"
+	"unicode/utf8"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
 const (
-	// wsReadBuffer is the buffer of the WebSocket reader. It only has to hold control
-	// frames: reads of the socket are as large as a block.
+	// wsReadBuffer is the buffer of the WebSocket handshake.
 	wsReadBuffer = 512
 	// wsHandshakeLimit is how much a server may answer to the request to upgrade.
 	wsHandshakeLimit = 64 << 10
-	// wsDirect is the size from which a read goes straight to where it is wanted.
-	wsDirect = 8 << 10
 )
 
 // wsWriteBuffers makes gorilla/websocket allocate no write buffers: they are for
@@ -29,61 +27,53 @@ var wsWriteBuffers sync.Pool //nolint:gochecknoglobals // a cache of free memory
 
 var errHandshakeTooLong = fmt.Errorf("answer to the upgrade is over %d bytes", wsHandshakeLimit)
 
-// wsStream is the Conn as gorilla/websocket sees it: a stream to read from. It may
-// write during the handshake only. Later its close frames are dropped: whoever runs
-// Serve learns of the error and its owner writes the frame that belongs to it.
+// wsStream is the Conn as gorilla/websocket sees it during the handshake. What a peer
+// sends behind the header of its answer is kept for Serve, if the header is all that
+// was wanted.
 type wsStream Conn
 
 func (s *wsStream) Read(p []byte) (int, error) {
 	c := (*Conn)(s)
-	if c.h == nil {
-		return c.readHandshake(p)
+	if c.r != c.w {
+		n := copy(p, c.slab.buf[c.r:c.w])
+		c.r += n
+		return n, nil
 	}
-	if c.r == c.w {
-		if len(p) >= wsDirect {
-			c.direct = p
-		}
-		n, err := c.fillWS()
-		if c.direct != nil || err != nil {
-			c.direct = nil
-			return n, err
-		}
-	}
-	n := copy(p, c.blk[c.r:c.w])
-	c.r += n
-	return n, nil
-}
-
-// fillWS reads once, when all input is consumed.
-func (c *Conn) fillWS() (int, error) {
-	if err := c.drain(); err != nil {
-		return 0, err
-	}
-	c.r, c.w = 0, 0
-	n, err := c.fill()
-	c.streamErr = err
-	return n, err
-}
-
-func (c *Conn) readHandshake(p []byte) (int, error) {
 	if c.details.left <= 0 {
 		return 0, errHandshakeTooLong
 	}
 	n, err := c.nc.Read(p[:min(len(p), c.details.left)])
 	c.details.left -= n
-	return n, err // net/http looks for io.EOF
-}
-
-func (s *wsStream) Write(p []byte) (int, error) {
-	if s.ws != nil {
-		return len(p), nil
+	end := c.details.headerEnd(p[:n])
+	if end < n {
+		c.w += copy(c.inputRoom(), p[end:n])
 	}
-	return s.nc.Write(p)
+	return end, err // net/http looks for io.EOF
 }
 
-func (s *wsStream) Close() error         { return (*Conn)(s).Close() }
-func (s *wsStream) LocalAddr() net.Addr  { return s.nc.LocalAddr() }
-func (s *wsStream) RemoteAddr() net.Addr { return s.nc.RemoteAddr() }
+// headerEnd returns how much of b belongs to the header of an HTTP answer, or all of b
+// if the header has ended before.
+func (h *handshake) headerEnd(b []byte) int {
+	for i, octet := range b {
+		switch {
+		case h.bodyFollows:
+			return len(b)
+		case octet == '\n' && h.lineStart:
+			h.bodyFollows = true
+			return i + 1
+		case octet == '\n':
+			h.lineStart = true
+		case octet != '\r':
+			h.lineStart = false
+		}
+	}
+	return len(b)
+}
+
+func (s *wsStream) Write(p []byte) (int, error) { return s.nc.Write(p) }
+func (s *wsStream) Close() error                { return (*Conn)(s).Close() }
+func (s *wsStream) LocalAddr() net.Addr         { return s.nc.LocalAddr() }
+func (s *wsStream) RemoteAddr() net.Addr        { return s.nc.RemoteAddr() }
 
 // Deadlines are ours: Dial and the upgrader set those of the handshake, and later they
 // belong to whoever writes.
@@ -92,154 +82,159 @@ func (s *wsStream) SetDeadline(time.Time) error      { return nil }
 func (s *wsStream) SetReadDeadline(time.Time) error  { return nil }
 func (s *wsStream) SetWriteDeadline(time.Time) error { return nil }
 
-// useWebSocket makes ws the reader of c. The handshake is done.
-func (c *Conn) useWebSocket(ws *websocket.Conn, s protocol.Serializer, client bool) {
+// useWebSocket says that the handshake is done.
+func (c *Conn) useWebSocket(s protocol.Serializer, client bool) {
 	c.agree(Framing{Kind: WebSocket, Binary: s.Binary(), Mask: client}, s)
-	ws.SetReadLimit(int64(c.maxReceive))
-	ws.SetPingHandler(func(data string) error { return c.handled(c.h.Ping([]byte(data))) })
-	ws.SetPongHandler(func(data string) error { return c.handled(c.h.Pong([]byte(data))) })
-	ws.SetCloseHandler(func(int, string) error { return nil })
-	c.ws = ws
 }
 
-// serveWebSocket is Serve for WebSocket.
-func (c *Conn) serveWebSocket() error {
-	want := websocket.TextMessage
-	if c.framing.Binary {
-		want = websocket.BinaryMessage
+// Problems of frames (RFC 6455, section 5).
+var (
+	errReservedBits = fmt.Errorf("websocket: %w: reserved bits are set", ErrProtocol)
+	errOpcode       = fmt.Errorf("websocket: %w: unknown opcode", ErrProtocol)
+	errControlFrame = fmt.Errorf("websocket: %w: a control frame is fragmented or has over %d bytes", ErrProtocol, wsControl)
+	errNotMasked    = fmt.Errorf("websocket: %w: a client's frame is not masked", ErrProtocol)
+	errMasked       = fmt.Errorf("websocket: %w: a server's frame is masked", ErrProtocol)
+	errInterrupted  = fmt.Errorf("websocket: %w: a message starts within another one", ErrProtocol)
+	errNoMessage    = fmt.Errorf("websocket: %w: a frame continues no message", ErrProtocol)
+	errCloseFrame   = fmt.Errorf("websocket: %w: malformed close frame", ErrProtocol)
+)
+
+// wsHead reads the header of a frame, and checks it against what came before.
+func (c *Conn) wsHead(b []byte) (frameHead, error) {
+	if len(b) < 2 {
+		return frameHead{}, nil
 	}
-	for {
-		if err := c.awaitFrame(); err != nil {
-			return c.wsEnd(err)
-		}
-		kind, r, err := c.ws.NextReader()
-		if err != nil {
-			return c.wsEnd(err)
-		}
-		if kind != want {
-			return fmt.Errorf("websocket: %w: opcode %d, serializer %v needs %d", ErrFrameKind, kind, c.serializer, want)
-		}
-		c.partial = true
-		data, err := c.readMessage(r)
-		if err != nil {
-			return c.wsEnd(err)
-		}
-		c.partial = false
-		if err := c.handled(c.h.Message(data)); err != nil {
-			return err
-		}
+	h := frameHead{size: 2, kind: b[0] & wsOpcode, final: b[0]&wsFinal != 0}
+	if err := c.checkOpcode(b[0], b[1]); err != nil {
+		return h, err
 	}
+	length := uint64(b[1] &^ wsMasked)
+	switch {
+	case length > wsControl && h.kind >= wsClose:
+		return h, errControlFrame
+	case length == wsLength16:
+		h.size = 4
+	case length == wsLength64:
+		h.size = 10
+	}
+	mask := h.size
+	if b[1]&wsMasked != 0 {
+		h.size += wsMaskLen
+	}
+	if len(b) < h.size {
+		return frameHead{}, nil
+	}
+	switch length {
+	case wsLength16:
+		length = uint64(binary.BigEndian.Uint16(b[2:]))
+	case wsLength64:
+		length = binary.BigEndian.Uint64(b[2:])
+	}
+	if h.kind < wsClose && length > uint64(c.maxReceive-len(c.pieces)) {
+		return h, fmt.Errorf("websocket: %w: %d bytes, limit %d", ErrMessageTooLong, min(length, math.MaxInt64), c.maxReceive)
+	}
+	h.length = int(length) // a control frame is short
+	if mask < h.size {
+		h.key = binary.LittleEndian.Uint32(b[mask:])
+	}
+	return h, nil
 }
 
-// awaitFrame waits for input between two messages, here and not far below in the
-// WebSocket reader, so that the stack of an idle connection's goroutine stays small.
-func (c *Conn) awaitFrame() error {
-	if c.wsb == nil || c.wsb.Buffered() > 0 || c.r != c.w {
+// checkOpcode checks the first two octets of a frame but for its length.
+func (c *Conn) checkOpcode(first, second byte) error {
+	opcode := first & wsOpcode
+	masked := second&wsMasked != 0
+	switch {
+	case first&wsReserved != 0:
+		return errReservedBits
+	case masked && c.framing.Mask:
+		return errMasked
+	case !masked && !c.framing.Mask:
+		return errNotMasked
+	}
+	switch opcode {
+	case wsText, wsBinary:
+		if c.pieces != nil {
+			return errInterrupted
+		}
+		if c.framing.Binary != (opcode == wsBinary) {
+			return fmt.Errorf("websocket: %w: opcode %d does not suit serializer %v", ErrFrameKind, opcode, c.serializer)
+		}
+	case wsContinued:
+		if c.pieces == nil {
+			return errNoMessage
+		}
+	case wsClose, wsPing, wsPong:
+		if first&wsFinal == 0 {
+			return errControlFrame
+		}
+	default:
+		return errOpcode
+	}
+	return nil
+}
+
+// handWebSocket gives a frame to the handler, or keeps it until its message is complete.
+func (c *Conn) handWebSocket(h frameHead, body []byte) error {
+	if !c.framing.Mask {
+		mask(body, h.key)
+	}
+	switch h.kind {
+	case wsPing:
+		return c.handled(c.h.Ping(body))
+	case wsPong:
+		return c.handled(c.h.Pong(body))
+	case wsClose:
+		return closeFrame(body)
+	}
+	switch {
+	case h.final && c.pieces == nil:
+	case h.final:
+		body = append(c.pieces, body...)
+		body = body[:len(body):len(body)]
+		c.pieces = nil
+	case c.pieces == nil:
+		c.pieces = append(make([]byte, 0, max(len(body), minRoom)), body...)
+		return nil
+	default:
+		c.pieces = append(c.pieces, body...)
 		return nil
 	}
-	_, err := c.fillWS()
-	return err
+	return c.handled(c.h.Message(body))
 }
 
-// readMessage reads one message: into the slab when it fits, else by way of blocks
-// into a buffer of exactly its size.
-func (c *Conn) readMessage(r io.Reader) ([]byte, error) {
-	if c.slab == nil {
-		c.slab = getSlab()
+// closeFrame returns what a close frame says as an error.
+func closeFrame(body []byte) error {
+	if len(body) == 0 {
+		return &CloseError{Code: closeNoStatus}
 	}
-	room := c.slab.buf[c.slab.used:]
-	n, done, err := readUpTo(r, room)
-	if err != nil {
-		return nil, err
+	if len(body) < 2 || !utf8.Valid(body[2:]) {
+		return errCloseFrame
 	}
-	if !done && len(room) < ownBuffer { // more than the rest of this slab: try a fresh one
-		old := c.slab
-		c.slab = new(slab)
-		copy(c.slab.buf[:], room[:n])
-		putSlab(old)
-		room = c.slab.buf[:]
-		var more int
-		more, done, err = readUpTo(r, room[n:])
-		if err != nil {
-			return nil, err
-		}
-		n += more
+	code := int(binary.BigEndian.Uint16(body))
+	if !validClose(code) {
+		return errCloseFrame
 	}
-	if !done {
-		return c.readBlocks(r, room[:n])
-	}
-	c.slab.used += n
-	if slabSize-c.slab.used < minRoom {
-		c.slab = nil
-	}
-	return room[:n:n], nil
+	return &CloseError{Code: code, Reason: string(body[2:])}
 }
 
-// readBlocks reads the rest of a large message that starts with head.
-func (c *Conn) readBlocks(r io.Reader, head []byte) ([]byte, error) {
-	var parts []*block
-	defer func() {
-		for _, b := range parts {
-			putBlock(b)
-		}
-	}()
-	size, last := len(head), 0
-	for done := false; !done; {
-		b := getBlock()
-		parts = append(parts, b)
-		var err error
-		if last, done, err = readUpTo(r, b[:]); err != nil {
-			return nil, err
-		}
-		if size += last; size > c.maxReceive {
-			return nil, fmt.Errorf("websocket: %w: limit %d bytes", ErrMessageTooLong, c.maxReceive)
-		}
-	}
-	data := append(make([]byte, 0, size), head...)
-	for i, b := range parts {
-		part := b[:]
-		if i == len(parts)-1 {
-			part = b[:last]
-		}
-		data = append(data, part...)
-	}
-	return data, nil
-}
-
-// readUpTo reads until b is full or the message is done.
-func readUpTo(r io.Reader, b []byte) (n int, done bool, err error) {
-	for {
-		m, err := r.Read(b[n:])
-		n += m
-		if err == io.EOF {
-			return n, true, nil
-		}
-		if err != nil {
-			return n, false, err
-		}
-		if n == len(b) && m == 0 {
-			return n, false, nil
-		}
-	}
-}
-
-// wsEnd turns what the WebSocket reader returned into an error of this package.
-func (c *Conn) wsEnd(err error) error {
-	var closed *websocket.CloseError
+// validClose reports whether a peer may send the code (RFC 6455, section 7.4, and the
+// registry that it founded).
+func validClose(code int) bool {
 	switch {
-	case c.handlerErr != nil:
-		return c.handlerErr
-	case errors.As(err, &closed):
-		return &CloseError{Code: closed.Code, Reason: closed.Text}
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &CloseError{Code: closeAbnormal}
-	case errors.Is(err, websocket.ErrReadLimit):
-		return fmt.Errorf("websocket: %w: limit %d bytes", ErrMessageTooLong, c.maxReceive)
-	case c.streamErr != nil:
-		return c.streamErr
-	case errors.Is(err, ErrMessageTooLong):
-		return err
+	case code >= 3000 && code <= 4999:
+		return true
+	case code == 1004, code == closeNoStatus, code == closeAbnormal:
+		return false
 	default:
-		return fmt.Errorf("%w: %w", ErrProtocol, err)
+		return code >= closeNormal && code <= closeLastKnown
 	}
+}
+
+// wsEnd says what the end of the stream means: it should have come with a close frame.
+func wsEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &CloseError{Code: closeAbnormal}
+	}
+	return err
 }

@@ -3,6 +3,8 @@ package transport
 import (
 	"bytes"
 	"context"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
 	"io"
@@ -353,4 +355,46 @@ func TestWebSocketHandler(t *testing.T) {
 		srv.Close()
 	}
 	require.Panics(t, func() { WebSocketHandler(ServerConfig{MaxConnections: -1}, nil) })
+}
+
+// TestDialEarlyFrames: a server may send frames right behind its answer, even in the same
+// segment; its frames are not masked.
+func TestDialEarlyFrames(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name   string
+		frames []byte
+		want   []string
+		end    error
+	}{
+		{"whole", frame(t, Framing{Kind: WebSocket}, []byte("early")), []string{"early"}, io.ErrUnexpectedEOF},
+		{"two", append(frame(t, Framing{Kind: WebSocket}, []byte("a")), frame(t, Framing{Kind: WebSocket}, []byte("b"))...), []string{"a", "b"}, io.ErrUnexpectedEOF},
+		{"part", frame(t, Framing{Kind: WebSocket}, []byte("early"))[:3], nil, io.ErrUnexpectedEOF},
+		{"masked", masked(0x81, []byte("x")), nil, ErrProtocol},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				nc, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					return
+				}
+				sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+				_, _ = nc.Write(append([]byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+					"Sec-WebSocket-Protocol: wamp.2.json\r\nSec-WebSocket-Accept: "+base64.StdEncoding.EncodeToString(sum[:])+"\r\n\r\n"), tc.frames...))
+				_ = nc.Close()
+			}))
+			defer srv.Close()
+			c, err := Dial(t.Context(), ClientConfig{URL: "ws" + strings.TrimPrefix(srv.URL, "http"), Serializers: only(protocol.JSON)})
+			require.NoError(t, err)
+			defer func() { _ = c.Close() }()
+			got := &keep{}
+			require.ErrorIs(t, c.Serve(got), tc.end)
+			require.Len(t, got.messages, len(tc.want))
+			for i, want := range tc.want {
+				require.Equal(t, want, string(got.messages[i]))
+			}
+		})
+	}
 }

@@ -1,0 +1,140 @@
+package transport
+
+// frameHead is what the header of a frame says.
+type frameHead struct {
+	size   int    // of the header; 0: it is not complete yet
+	length int    // of the body
+	kind   byte   // RawSocket: type of the frame; WebSocket: opcode
+	final  bool   // WebSocket: the message ends with this frame
+	key    uint32 // WebSocket: the mask of a client's frame
+}
+
+// maxHeader is the longest header of a frame: WebSocket, 64 bit length, mask.
+const maxHeader = 14
+
+// head reads the header of the frame that b starts with, and checks it.
+func (c *Conn) head(b []byte) (frameHead, error) {
+	if c.framing.Kind == WebSocket {
+		return c.wsHead(b)
+	}
+	return c.rawHead(b)
+}
+
+// handOver gives a frame to the handler.
+func (c *Conn) handOver(h frameHead, body []byte) error {
+	if c.framing.Kind == WebSocket {
+		return c.handWebSocket(h, body)
+	}
+	return c.handRaw(h, body)
+}
+
+// serveFrames is Serve without what is around it.
+func (c *Conn) serveFrames() error {
+	for {
+		size, err := c.handFrames()
+		if err != nil {
+			return err
+		}
+		if err := c.drain(); err != nil {
+			return err
+		}
+		if size > ownBuffer && size > c.room() {
+			var h frameHead
+			var body []byte
+			if h, body, err = c.readLarge(); err == nil {
+				if err := c.handOver(h, body); err != nil {
+					return err
+				}
+			}
+		} else {
+			c.makeRoom(size)
+			_, err = c.fill()
+		}
+		switch {
+		case err == nil:
+		case c.framing.Kind == WebSocket:
+			return wsEnd(err)
+		default:
+			return c.rawEnd(err)
+		}
+	}
+}
+
+// handFrames hands over every complete frame of the input. It returns the size of
+// the incomplete one that is left, as far as it is known, or 0.
+func (c *Conn) handFrames() (int, error) {
+	for c.r != c.w {
+		h, err := c.head(c.slab.buf[c.r:c.w])
+		if err != nil {
+			return 0, err
+		}
+		if h.size == 0 {
+			return maxHeader, nil
+		}
+		start := c.r + h.size
+		end := start + h.length
+		if end > c.w {
+			return h.size + h.length, nil
+		}
+		c.r = end
+		if err := c.handOver(h, c.slab.buf[start:end:end]); err != nil {
+			return 0, err
+		}
+	}
+	return 0, nil
+}
+
+// room is how much a frame that starts with the unconsumed input may have in the slab.
+func (c *Conn) room() int {
+	if c.slab == nil {
+		return 0
+	}
+	return slabSize - c.r
+}
+
+// makeRoom moves an incomplete frame of the given size, 0 for none, to a fresh slab
+// if it doesn't fit, and leaves a slab that is nearly full.
+func (c *Conn) makeRoom(size int) {
+	if c.slab == nil || c.room() >= max(size, minRoom) {
+		return
+	}
+	fresh := getSlab()
+	if slabSize-fresh.used < size {
+		putSlab(fresh)
+		fresh = new(slab)
+	}
+	start := fresh.used
+	end := start + copy(fresh.buf[start:], c.slab.buf[c.r:c.w])
+	c.w = c.r // the old place of the incomplete frame was not handed out
+	c.dropSlab()
+	c.slab, c.r, c.w = fresh, start, end
+}
+
+// readLarge reads the rest of an incomplete frame, whose header is there, into a buffer
+// of its own, which grows with what arrives.
+func (c *Conn) readLarge() (frameHead, []byte, error) {
+	h, err := c.head(c.slab.buf[c.r:c.w])
+	if err != nil {
+		return h, nil, err
+	}
+	body := make([]byte, 0, min(h.length, firstGrowth))
+	body = append(body, c.slab.buf[c.r+h.size:c.w]...)
+	c.w = c.r
+	c.dropSlab()
+	c.partial = true
+	for len(body) < h.length {
+		if len(body) == cap(body) {
+			grown := make([]byte, len(body), min(h.length, 2*cap(body)))
+			copy(grown, body)
+			body = grown
+		}
+		c.direct = body[len(body):cap(body)]
+		n, err := c.fill()
+		if err != nil {
+			return h, nil, err
+		}
+		body = body[:len(body)+n]
+	}
+	c.direct, c.partial = nil, false
+	return h, body[:h.length:h.length], nil
+}
