@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -124,6 +125,72 @@ func TestActorGone(t *testing.T) {
 		require.Equal(t, protocol.ErrorUnavailable, failed[4])
 		require.NoError(t, c.stop())
 	})
+}
+
+// TestActorOrder: calls come in order from the first one on, some of which may go through the
+// registration actor while others do not.
+func TestActorOrder(t *testing.T) {
+	t.Parallel()
+	const calls = 500
+	g := newRig(t, RouterConfig{})
+	got := make(chan int, calls)
+	props := actor.PropsFromFunc(func(ctx actor.Context) {
+		if m, ok := ctx.Message().(*Invocation); ok {
+			var i int
+			_ = m.Decode(&i)
+			got <- i
+			ctx.Respond(i)
+		}
+	})
+	callee := g.joinComponent(t, "callee", nil)
+	s := g.joinComponent(t, "caller", nil)
+	for round := range 10 {
+		uri := fmt.Sprintf("com.order%d", round)
+		reg, err := callee.Register(t.Context(), uri, Spawn(props))
+		require.NoError(t, err)
+		done := make(chan error, calls)
+		for i := range calls {
+			s.CallAsync(uri, func(_ *session.Result, err error) { done <- err }, session.Args(i))
+		}
+		for i := range calls {
+			require.NoError(t, <-done)
+			require.Equal(t, i, <-got)
+		}
+		require.NoError(t, reg.Unregister(t.Context()))
+	}
+}
+
+// TestActorStopsMeanwhile stops an actor while it is called: every call has an answer.
+func TestActorStopsMeanwhile(t *testing.T) {
+	t.Parallel()
+	const calls = 300
+	g := newRig(t, RouterConfig{})
+	callee := g.joinComponent(t, "callee", nil)
+	s := g.joinComponent(t, "caller", nil)
+	for round := range 20 {
+		pid := g.host.system.Root.Spawn(actor.PropsFromFunc(func(ctx actor.Context) {
+			if _, ok := ctx.Message().(*Invocation); ok {
+				ctx.Respond(true)
+			}
+		}))
+		uri := fmt.Sprintf("com.gone%d", round)
+		_, err := callee.Register(t.Context(), uri, To(pid))
+		require.NoError(t, err)
+		done := make(chan error, calls)
+		for i := range calls {
+			s.CallAsync(uri, func(_ *session.Result, err error) { done <- err })
+			if i == 10*round {
+				g.host.system.Root.Stop(pid)
+			}
+		}
+		for range calls {
+			if err := <-done; err != nil {
+				require.Equal(t, protocol.ErrorUnavailable, session.ErrorURI(err))
+			}
+		}
+		_, err = s.Call(t.Context(), uri)
+		require.Equal(t, protocol.ErrorUnavailable, session.ErrorURI(err))
+	}
 }
 
 // TestActorBeyondHelp: an actor that panics too often ends the component.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/asynkron/protoactor-go/actor"
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/session"
@@ -40,11 +41,18 @@ func benchSession(b *testing.B, opts ...session.RegisterOption) *session.Session
 		return session.Reply{}, nil
 	}, opts...)
 	require.NoError(b, err)
+	props := actor.PropsFromFunc(func(ctx actor.Context) {
+		if _, ok := ctx.Message().(*Invocation); ok {
+			ctx.Respond(&Result{})
+		}
+	})
+	act, err := DeclareProcedure("com.actor", Spawn(props), opts...)
+	require.NoError(b, err)
 	b.Cleanup(func() {
 		require.NoError(b, r.Close(context.Background())) //nolint:usetesting // b.Context is done in Cleanup
 		h.Close()
 	})
-	join(add, echo)
+	join(add, echo, act)
 	return join()
 }
 
@@ -68,6 +76,18 @@ func BenchmarkCallInProcessRaw(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := session.Call[struct{}](ctx, s, "com.echo"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCallInProcessActor is the same with an actor that serves the procedure.
+func BenchmarkCallInProcessActor(b *testing.B) {
+	s := benchSession(b)
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := session.Call[struct{}](ctx, s, "com.actor"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -221,13 +221,17 @@ func (s *sessionActor) newProcedure(uri string, handler any, limit int) (*proced
 	if err := checkHandler(handler); err != nil {
 		return nil, nil, err
 	}
-	pid, err := s.spawn(registrationProps(s.c, uri, handler, limit), "registration/"+uri)
+	p := &procedure{c: s.c}
+	p.handler, _ = handler.(*session.Function)
+	p.direct = p.handler != nil && limit == 0
+	if p.handler == nil && limit == 0 {
+		p.door = new(door)
+	}
+	pid, err := s.spawn(registrationProps(s.c, p, uri, handler, limit), "registration/"+uri)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := &procedure{c: s.c, pid: pid}
-	p.handler, _ = handler.(*session.Function)
-	p.direct = p.handler != nil && limit == 0
+	p.pid = pid
 	return p, pid, nil
 }
 

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -30,6 +31,34 @@ type procedure struct {
 	pid     *actor.PID // the registration actor
 	handler *session.Function
 	direct  bool // no limit and no target: the session actor starts the handler itself
+	door    *door
+}
+
+// door is where the session actor hands invocations straight to the actor of a user's: there is one
+// if there is no limit, and it is open while that actor is known and nothing is on its way to it
+// through the registration actor, or calls would not stay in order.
+type door struct {
+	target  atomic.Pointer[actor.PID] // nil while it is not known, and once it has stopped
+	behind  atomic.Int64              // invocations in the mailbox of the registration actor
+	replies *replies                  // written before target
+}
+
+// pass hands out an invocation, and reports whether it could. It is called by the session actor.
+func (d *door) pass(host *Host, inv *session.Invocation) bool {
+	if d == nil {
+		return false
+	}
+	pid := d.target.Load()
+	if pid == nil || d.behind.Load() > 0 {
+		d.behind.Add(1)
+		return false
+	}
+	inv.Notify(d.replies.forget)
+	d.replies.hand(host, pid, inv)
+	if d.target.Load() == nil { // it stopped meanwhile: whoever saw that may have missed this one
+		inv.Fail(errUnavailable)
+	}
+	return true
 }
 
 // interrupt ends an invocation. A handler learns it from its context; the registration actor
@@ -51,23 +80,24 @@ type registrationActor struct {
 	self    *actor.PID
 	minder  *minder // nil if there is a handler
 	replies *replies
+	door    *door // nil if there is a limit or a handler
 	running int
 	queue   []*session.Invocation
 }
 
-func registrationProps(c *client, uri string, handler any, limit int) *actor.Props {
-	r := &registrationActor{c: c, uri: uri, limit: limit}
+func registrationProps(c *client, p *procedure, uri string, handler any, limit int) *actor.Props {
+	r := &registrationActor{c: c, uri: uri, limit: limit, door: p.door}
 	switch h := handler.(type) {
 	case *session.Function:
 		r.handler = h
 	case *Target:
 		r.minder = &minder{c: c, kind: supervisor.KindProcedure, uri: uri, target: h, failed: r.targetFailed}
 	}
-	p := c.host.props(func() actor.Actor { return r })
+	props := c.host.props(func() actor.Actor { return r })
 	if r.minder != nil {
-		p = r.minder.props(p)
+		props = r.minder.props(props)
 	}
-	return p
+	return props
 }
 
 // Receive implements actor.Actor.
@@ -76,6 +106,9 @@ func (r *registrationActor) Receive(ctx actor.Context) {
 	case *session.Invocation:
 		r.queue = append(r.queue, m)
 		r.next()
+		if r.door != nil {
+			r.door.behind.Add(-1)
+		}
 	case *answered:
 		r.answered(m.inv)
 	case *interrupted:
@@ -107,10 +140,18 @@ func (r *registrationActor) start(ctx actor.Context) {
 	r.replies = newReplies(r.c.host.system, r.self)
 	if err := r.minder.start(ctx); err != nil {
 		r.c.log.Error("target not started", "uri", r.uri, "reason", err)
+		return
+	}
+	if r.door != nil {
+		r.door.replies = r.replies
+		r.door.target.Store(r.minder.pid)
 	}
 }
 
 func (r *registrationActor) stop() {
+	if r.door != nil {
+		r.door.target.Store(nil)
+	}
 	for _, inv := range r.queue {
 		inv.Fail(errUnavailable)
 	}
@@ -132,9 +173,11 @@ func (r *registrationActor) next() {
 			inv.Fail(reason)
 			continue
 		}
-		r.running++
-		host, self := r.c.host, r.self
-		inv.Notify(func(inv *session.Invocation) { host.send(self, &answered{inv: inv}) })
+		if r.limit > 0 {
+			r.running++
+			host, self := r.c.host, r.self
+			inv.Notify(func(inv *session.Invocation) { host.send(self, &answered{inv: inv}) })
+		}
 		r.run(inv)
 	}
 }
@@ -146,8 +189,10 @@ func (r *registrationActor) run(inv *session.Invocation) {
 	case r.minder.pid == nil:
 		inv.Fail(errUnavailable)
 	default:
-		m := &Invocation{inv}
-		r.c.host.system.Root.RequestWithCustomSender(r.minder.pid, m, r.replies.add(m))
+		if r.limit == 0 {
+			inv.Notify(r.replies.forget)
+		}
+		r.replies.hand(r.c.host, r.minder.pid, inv)
 	}
 }
 
@@ -184,6 +229,9 @@ func (r *registrationActor) targetFailed(message any) {
 }
 
 func (r *registrationActor) targetGone() {
+	if r.door != nil {
+		r.door.target.Store(nil)
+	}
 	r.replies.failAll(errUnavailable)
 }
 
@@ -198,24 +246,36 @@ type replies struct {
 	last uint32
 	open map[uint32]*Invocation
 	ids  map[*session.Invocation]uint32
+
+	forget func(*session.Invocation) // remove: a method value is an allocation
 }
 
 var _ actor.Process = (*replies)(nil)
 
 func newReplies(system *actor.ActorSystem, owner *actor.PID) *replies {
 	r := &replies{system: system, open: make(map[uint32]*Invocation), ids: make(map[*session.Invocation]uint32)}
+	r.forget = r.remove
 	r.pid, _ = system.ProcessRegistry.Add(r, owner.Id+"/replies")
 	return r
 }
 
-// add returns the PID to answer an invocation to.
-func (r *replies) add(m *Invocation) *actor.PID {
+// handed is an invocation that an actor of a user's has, and the PID to answer it to.
+type handed struct {
+	Invocation
+	sender actor.PID
+}
+
+// hand gives an invocation to an actor. Whoever calls it sees to it that remove is called.
+func (r *replies) hand(host *Host, to *actor.PID, inv *session.Invocation) {
+	h := &handed{Invocation: Invocation{inv}}
+	h.sender.Address, h.sender.Id = r.pid.Address, r.pid.Id
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	for r.last++; r.open[r.last] != nil || r.last == 0; r.last++ {
 	}
-	r.open[r.last], r.ids[m.Invocation] = m, r.last
-	return &actor.PID{Address: r.pid.Address, Id: r.pid.Id, RequestId: r.last}
+	h.sender.RequestId = r.last
+	r.open[r.last], r.ids[inv] = &h.Invocation, r.last
+	r.mu.Unlock()
+	host.system.Root.RequestWithCustomSender(to, &h.Invocation, &h.sender)
 }
 
 func (r *replies) get(inv *session.Invocation) *Invocation {

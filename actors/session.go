@@ -382,11 +382,13 @@ func (s *sessionActor) sessionEnded(err *session.EndedError) {
 // Invoke implements session.Effects. The handlers start once the whole batch has been looked at.
 func (s *sessionActor) Invoke(ref any, inv *session.Invocation) {
 	p := ref.(*procedure) //nolint:forcetypeassert // see attach
-	if p.direct {
+	switch {
+	case p.direct:
 		s.jobs = append(s.jobs, job{handler: p.handler, inv: inv})
-		return
+	case p.door.pass(s.c.host, inv):
+	default:
+		s.c.host.send(p.pid, inv)
 	}
-	s.c.host.send(p.pid, inv)
 }
 
 // Interrupt implements session.Effects.
