@@ -46,6 +46,7 @@ type eventQueue struct {
 	dropped int // in this burst
 
 	batch []*session.Event // what run is busy with; it belongs to that goroutine
+	array []*session.Event // of batch, from its start
 }
 
 func (q *eventQueue) add(ev *session.Event) {
@@ -101,9 +102,17 @@ func (q *eventQueue) run() {
 func (q *eventQueue) take() (more bool, dropped int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.batch, dropped = q.events, q.dropped
-	q.events, q.bytes, q.dropped = nil, 0, 0
-	q.running = q.batch != nil
+	dropped = q.dropped
+	if q.running = len(q.events) > 0; !q.running {
+		q.bytes, q.dropped = 0, 0
+		return false, dropped
+	}
+	spare := q.array[:0]
+	if cap(spare) > maxSpare {
+		spare = nil
+	}
+	q.batch, q.array = q.events, q.events
+	q.events, q.bytes, q.dropped = spare, 0, 0
 	return q.running, dropped
 }
 

@@ -18,12 +18,19 @@ type Event struct {
 	publication  protocol.ID
 	topic        protocol.URI
 	sess         *Session
+
+	buf [48]byte // memory of a small payload
 }
 
 func newEvent(s *Session, topic protocol.URI, msg *protocol.Event) *Event {
 	ev := &Event{
 		Details: msg.Details, subscription: msg.Subscription, publication: msg.Publication,
-		topic: topic, sess: s, data: data{msg.Payload.Clone()},
+		topic: topic, sess: s,
+	}
+	if msg.Payload.Size() <= len(ev.buf) {
+		ev.Payload = copyPayload(ev.buf[:0], msg.Payload)
+	} else {
+		ev.Payload = msg.Payload.Clone() // it may be kept, see copyPayload
 	}
 	if msg.Details.Topic != "" {
 		ev.topic = msg.Details.Topic

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -123,6 +124,22 @@ func TestTypedEventHandlers(t *testing.T) {
 	ev = newEvent(p.s, "com.x", &protocol.Event{Publication: 1})
 	require.ErrorContains(t, h(ev.Context(), ev), "argument 0: missing")
 }
+
+// TestEventPayloads: an event keeps its values, of whatever size, without a second allocation if
+// they are small.
+func TestEventPayloads(t *testing.T) { //nolint:paralleltest // it counts allocations
+	p := newLoop(t)
+	for size, allocs := range map[int]float64{10: 1, 100: 2} {
+		want := payload(t, []any{strings.Repeat("x", size)}, nil)
+		msg := &protocol.Event{Payload: want.Clone()}
+		ev := newEvent(p.s, "com.x", msg)
+		require.InDelta(t, allocs, testing.AllocsPerRun(100, func() { kept = newEvent(p.s, "com.x", msg) }), 0, "%d bytes", size)
+		clear(msg.Payload.Args) // the memory of a read
+		require.Equal(t, want, ev.Payload)
+	}
+}
+
+var kept *Event //nolint:gochecknoglobals // or the compiler would not allocate
 
 func TestInvocationAnswersOnce(t *testing.T) {
 	t.Parallel()
