@@ -15,7 +15,7 @@ import (
 
 // benchSession returns the session of a component on a router in the same process, on which another
 // one serves com.add and com.echo.
-func benchSession(b *testing.B, opts ...session.RegisterOption) *session.Session {
+func benchSession(b *testing.B) *session.Session {
 	b.Helper()
 	h := NewHost(HostConfig{})
 	r, err := NewRouter(h, RouterConfig{})
@@ -35,18 +35,18 @@ func benchSession(b *testing.B, opts ...session.RegisterOption) *session.Session
 		b.Cleanup(func() { h.send(pid, Kill(nil)) })
 		return <-ready
 	}
-	add, err := DeclareProcedure("com.add", func(x, y int) int { return x + y }, opts...)
+	add, err := DeclareProcedure("com.add", func(x, y int) int { return x + y })
 	require.NoError(b, err)
 	echo, err := DeclareProcedure("com.echo", func(_ context.Context, inv *session.Invocation) (session.Reply, error) {
 		return session.Reply{}, nil
-	}, opts...)
+	})
 	require.NoError(b, err)
 	props := actor.PropsFromFunc(func(ctx actor.Context) {
 		if _, ok := ctx.Message().(*Invocation); ok {
 			ctx.Respond(&Result{})
 		}
 	})
-	act, err := DeclareProcedure("com.actor", Spawn(props), opts...)
+	act, err := DeclareProcedure("com.actor", Spawn(props))
 	require.NoError(b, err)
 	b.Cleanup(func() {
 		require.NoError(b, r.Close(context.Background())) //nolint:usetesting // b.Context is done in Cleanup

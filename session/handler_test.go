@@ -139,7 +139,7 @@ func TestEventPayloads(t *testing.T) { //nolint:paralleltest // it counts alloca
 	}
 }
 
-var kept *Event //nolint:gochecknoglobals // or the compiler would not allocate
+var kept *Event
 
 func TestInvocationAnswersOnce(t *testing.T) {
 	t.Parallel()
