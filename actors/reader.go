@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/cloverleaf-wamp/cloverleaf/actors/internal/sched"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol/codec"
 	"github.com/cloverleaf-wamp/cloverleaf/supervisor"
@@ -57,11 +58,21 @@ type reader struct {
 	out       *outflow
 	reads     *atomic.Uint64 // signs of life
 	batch     *inbound
+	help      sched.Helper
 	deaf      bool // the peer broke the protocol: the rest is read and thrown away
 }
 
+// errReaderQuit ends a connection whose reader was helping when an actor ended its
+// goroutine by runtime.Goexit.
+var errReaderQuit = errors.New("actors: reader has been ended")
+
 func (r *reader) run() {
-	err := safely(func() error { return r.conn.Serve(r) })
+	err := errReaderQuit
+	defer func() { r.ended(err) }()
+	err = safely(func() error { return r.conn.Serve(r) })
+}
+
+func (r *reader) ended(err error) {
 	wrong := !r.deaf && violation(err)
 	if wrong {
 		r.fail(err)
@@ -123,11 +134,23 @@ func (r *reader) Pong([]byte) error { return nil }
 
 // Drained implements transport.Handler.
 func (r *reader) Drained() error {
-	r.reads.Add(1)
+	reads := r.reads.Add(1)
 	if r.batch != nil {
-		r.post()
+		r.handOver(reads > helpAfter)
 	}
 	return r.flow.wait()
+}
+
+// helpAfter is how many reads of a connection are left to the workers. The stack of a
+// reader that helps is larger, and a session that is opened to be idle need not pay.
+const helpAfter = 8
+
+// handOver posts the batch and, if nobody else is there to handle it, does that itself.
+func (r *reader) handOver(help bool) {
+	if help && r.help.Begin(r.host.dispatcher) {
+		defer r.help.End()
+	}
+	r.post()
 }
 
 func (r *reader) open() *inbound {

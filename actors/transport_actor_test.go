@@ -25,6 +25,7 @@ type owner struct {
 	lost   *linkLost
 	losses int
 	keep   bool // batches are not given back
+	quit   bool // ends its goroutine when it gets a batch
 	gone   chan struct{}
 }
 
@@ -40,6 +41,9 @@ func (o *owner) Receive(ctx actor.Context) {
 		}
 		if !o.keep {
 			m.free()
+		}
+		if o.quit {
+			runtime.Goexit()
 		}
 	case *linkLost:
 		o.lost = m
@@ -454,4 +458,29 @@ func TestInflowWakeUps(t *testing.T) {
 // dialer hands out one connection.
 func dialer(nc net.Conn) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) { return nc, nil }
+}
+
+// TestReaderSurvivesNoGoexit lets an actor end the goroutine of a reader that helps. It
+// is nobody's but the actor's fault, but the connection must not stay without a reader.
+func TestReaderSurvivesNoGoexit(t *testing.T) {
+	t.Parallel()
+	goodbye := []byte{0, 0, 0, 5, 0x93, 6, 0x80, 0xa1, 'x'}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t, transport.Options{}, 0)
+		for range helpAfter {
+			_, err := w.peer.Write(goodbye)
+			require.NoError(t, err)
+			synctest.Wait()
+		}
+		w.owner.mu.Lock()
+		require.Len(t, w.owner.msgs, helpAfter)
+		w.owner.quit = true
+		w.owner.mu.Unlock()
+		_, err := w.peer.Write(goodbye)
+		require.NoError(t, err)
+		_, err = w.peer.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, "closed")
+		require.Len(t, w.owner.msgs, helpAfter+1)
+		w.end()
+	})
 }

@@ -3,6 +3,7 @@ package sched
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -15,6 +16,10 @@ const (
 	// lowEvery is how many functions are taken before the low-priority queue
 	// gets a turn even though the normal queue is not empty.
 	lowEvery = 64
+
+	// loneStalls is how many times Stall a lone piece of work may wait for a worker
+	// that does not come back to the queues.
+	loneStalls = 10
 )
 
 // DispatcherConfig configures a [Dispatcher]. The zero value is ready to use.
@@ -30,7 +35,8 @@ type DispatcherConfig struct {
 
 	// Stall is how long a function may run, while others wait for a worker,
 	// until it counts as blocked and another worker takes its place. Zero or
-	// less means 1 ms.
+	// less means 1 ms. It is ten times as long while only one function waits for
+	// a guest, see [Helper], and a worker could be woken.
 	Stall time.Duration
 }
 
@@ -53,8 +59,10 @@ type Dispatcher struct {
 	idle   []*worker // parked; the last one is the warmest
 	coming *worker   // in busy; awake, but has not looked at the queues yet
 	timer  *time.Timer
-	armed  bool // timer is running
+	watch  vigil
 	closed bool
+
+	crowded atomic.Bool // a reader found a worker busy since the last guest came
 }
 
 // NewDispatcher returns a dispatcher without any goroutine or timer: they
@@ -108,8 +116,8 @@ func (d *Dispatcher) Close() {
 	for d.queued() > 0 {
 		rest = append(rest, d.pop())
 	}
-	if d.armed {
-		d.armed = false
+	if d.watch != asleep {
+		d.watch = asleep
 		d.timer.Stop()
 	}
 	d.mu.Unlock()
@@ -136,7 +144,12 @@ func (d *Dispatcher) schedule(q *runQueue, fn func()) {
 		return
 	}
 	q.push(fn)
-	w := d.summon()
+	var w *worker
+	if d.coming == nil && d.queued() == 1 && len(d.busy) == 1 && d.busy[0].guest {
+		d.arm(lone) // mostly the guest is back sooner than another would be here
+	} else {
+		w = d.summon()
+	}
 	d.mu.Unlock()
 	w.rouse()
 }

@@ -34,14 +34,17 @@
 // worker blocks instead, the Go scheduler runs the one on its way: no timer is
 // needed as long as there are fewer busy workers than allowed.
 //
-// Two other ways were measured with a request that comes from a socket and
-// passes two actors, the second of low priority, back to it (CPU per request,
-// noisy). Leaving a lone piece of work to the present worker without waking
-// anybody, with a timer in case that worker blocks: about 20 % less for requests
-// in a tight sequence, but 75 % more for one request every 2 ms, because arming a
-// timer wakes the thread that polls the network. Running the actors on the
-// goroutine that reads the socket: about 15 % less for one connection, nothing
-// gained with eight, and every reader keeps a larger stack.
+// # Who is not woken
+//
+// A goroutine that reads a socket, posts what it read and reads again would go to sleep
+// just when a worker wakes up for it. A [Helper] lets it take the worker's place, if no
+// worker is busy, and run what it posted and what follows from that. What a guest's
+// function schedules wakes nobody as long as it is one at a time: the guest is back
+// before another thread would be here. If it is not, because the function blocks, the
+// watchdog finds out, within 20 ms. A guest goes as soon as there is work for two; then
+// it does not offer its help the next times either, so that under load everything is as
+// if there were no guests. A guest yields before low-priority work only if others came
+// to post while it was busy: yielding wakes the thread of an idle processor.
 //
 // # Blocking
 //
@@ -50,6 +53,7 @@
 // in the function it was in at the last look loses its place to another one, and
 // ends when it returns and finds its place taken. Workers known to be blocked slow
 // nobody down; a whole crowd of blocking actors is let in at about one per worker
-// and two milliseconds. When nothing waits, no timer runs and no goroutine is
+// and two milliseconds. Work that waits for one guest is looked after less often, because
+// starting a timer wakes the thread that polls the network. When nothing waits, no timer runs and no goroutine is
 // runnable.
 package sched

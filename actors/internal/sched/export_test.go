@@ -18,17 +18,23 @@ type State struct {
 func (d *Dispatcher) State() State {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return State{Busy: len(d.busy), Idle: len(d.idle), Queued: d.queued(), Watched: d.armed}
+	return State{Busy: len(d.busy), Idle: len(d.idle), Queued: d.queued(), Watched: d.watch != asleep}
 }
 
 // Check reports a broken invariant.
 func (d *Dispatcher) Check() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.queued() > 0 && d.coming == nil && !d.armed {
+	if d.queued() > 0 && d.coming == nil && d.watch == asleep {
 		return errors.New("work is queued, but nobody is coming and nobody watches")
 	}
-	if len(d.busy)+len(d.idle) > d.workers {
+	workers := len(d.idle)
+	for _, w := range d.busy {
+		if !w.guest {
+			workers++
+		}
+	}
+	if workers > d.workers || len(d.busy) > d.workers {
 		return errors.New("more workers than allowed")
 	}
 	for i, w := range d.busy {

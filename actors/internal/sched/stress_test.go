@@ -260,6 +260,8 @@ func (c *counter) InvokeUserMessage(any) {
 
 func (c *counter) EscalateFailure(_, _ any) {}
 
+func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 3)) }
+
 // chaos schedules functions that schedule more, end their goroutine, or block
 // until another one has run.
 type chaos struct {

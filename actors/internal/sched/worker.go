@@ -1,10 +1,6 @@
 package sched
 
-import (
-	"runtime"
-	"slices"
-	"time"
-)
+import "runtime"
 
 // worker is a goroutine that runs functions. Its fields, except wake, belong to
 // the dispatcher's lock.
@@ -16,6 +12,8 @@ type worker struct {
 	busy int           // index in Dispatcher.busy, -1 when not there
 
 	yielded bool // has yielded since it last ran a normal function
+	guest   bool // the goroutine is lent, see Helper
+	budget  int  // of a guest: how many functions it still runs
 }
 
 // rouse starts or wakes a worker that summon returned. It is called without
@@ -56,12 +54,17 @@ func (d *Dispatcher) next(w *worker) func() {
 		switch {
 		case w.busy < 0 && !d.rejoin(w):
 			d.mu.Unlock()
+			return nil // found to be blocked: a guest's help is over
+		case w.guest && d.dismissed(w):
+			helper := d.summon()
+			d.mu.Unlock()
+			helper.rouse()
 			return nil
 		case d.queued() == 0:
 			if !d.park(w) {
 				return nil
 			}
-		case d.normal.n == 0 && !w.yielded:
+		case d.normal.n == 0 && !w.yielded && d.patient(w):
 			d.yield(w)
 		default:
 			return d.take(w)
@@ -77,6 +80,13 @@ func (d *Dispatcher) take(w *worker) func() {
 	d.mu.Unlock()
 	helper.rouse()
 	return fn
+}
+
+// patient reports whether w yields before it starts on the low-priority queue. That
+// wakes a thread if a processor is idle, so a guest does it only when others are about
+// that may have more to post; with one processor they could not have shown up yet.
+func (d *Dispatcher) patient(w *worker) bool {
+	return !w.guest || d.workers == 1 || d.crowded.Load()
 }
 
 // yield lets ready goroutines run before w starts on the low-priority queue.
@@ -122,7 +132,7 @@ func (d *Dispatcher) summon() *worker {
 		return nil
 	}
 	if len(d.busy) >= d.workers {
-		d.watch()
+		d.arm(full)
 		return nil
 	}
 	var w *worker
@@ -154,7 +164,7 @@ func (d *Dispatcher) leave(w *worker) {
 
 // rejoin gives w, once found to be blocked, a place if one is left.
 func (d *Dispatcher) rejoin(w *worker) bool {
-	if len(d.busy)+len(d.idle) >= d.workers {
+	if w.guest || len(d.busy)+len(d.idle) >= d.workers {
 		return false
 	}
 	d.enter(w)
@@ -170,42 +180,4 @@ func (d *Dispatcher) replace(w *worker) {
 	helper := d.summon()
 	d.mu.Unlock()
 	helper.rouse()
-}
-
-// watch starts the watchdog unless it is running.
-func (d *Dispatcher) watch() {
-	if d.armed {
-		return
-	}
-	d.armed = true
-	for _, w := range d.busy {
-		w.seen = w.took
-	}
-	if d.timer == nil {
-		d.timer = time.AfterFunc(d.stall, d.check)
-	} else {
-		d.timer.Reset(d.stall)
-	}
-}
-
-// check is the watchdog, which runs once. A worker that is still in the function
-// it was in when the watchdog started counts as blocked: it gives up its place,
-// and ends when the function returns unless there is a place for it then.
-func (d *Dispatcher) check() {
-	d.mu.Lock()
-	if !d.armed { // closed meanwhile
-		d.mu.Unlock()
-		return
-	}
-	d.armed = false
-	if d.queued() > 0 {
-		for _, w := range slices.Backward(d.busy) {
-			if w.seen == w.took && w != d.coming {
-				d.leave(w)
-			}
-		}
-	}
-	w := d.summon()
-	d.mu.Unlock()
-	w.rouse()
 }
