@@ -86,6 +86,34 @@ func TestHandlerPanics(t *testing.T) {
 	})
 }
 
+// grenade is a value whose encoding panics.
+type grenade struct{}
+
+func (grenade) MarshalText() ([]byte, error) { panic("boom") }
+
+// TestResultPanics: a caller gets an answer although the handler's could not be encoded.
+func TestResultPanics(t *testing.T) {
+	for name, handler := range map[string]any{
+		"typed": func() grenade { return grenade{} },
+		"raw": func(context.Context, *session.Invocation) (session.Reply, error) {
+			return session.Reply{Args: []any{grenade{}}}, nil
+		},
+		"error": func() error { return session.NewError("com.error.bomb", grenade{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, h *Host) {
+				c := newCallee(t, h, handler)
+				c.invoke(1, 2)
+				yields, failed := c.answers()
+				require.Empty(t, yields)
+				require.Equal(t, map[protocol.ID]protocol.URI{1: protocol.ErrorRuntime, 2: protocol.ErrorRuntime}, failed)
+				require.Len(t, eventsOf[*supervisor.HandlerPanicked](c.testComponent), 2)
+				require.NoError(t, c.stop())
+			})
+		})
+	}
+}
+
 func TestConcurrencyLimit(t *testing.T) {
 	for limit, want := range map[int]int{0: 5, 1: 1, 3: 3} {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {

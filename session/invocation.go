@@ -211,13 +211,14 @@ func (inv *Invocation) Respond(r Reply) bool {
 	if !inv.answered.CompareAndSwap(false, true) {
 		return false
 	}
-	payload, _, err := encodeValues(inv.out[:0], inv.ctx.sess.details.Serializer, r.Args, r.KwArgs)
-	if err != nil {
-		inv.setFailure(err)
-	} else {
+	inv.conclude(func() {
+		payload, _, err := encodeValues(inv.out[:0], inv.ctx.sess.details.Serializer, r.Args, r.KwArgs)
+		if err != nil {
+			inv.setFailure(err)
+			return
+		}
 		inv.passthru, inv.payload = r.Passthru, payload
-	}
-	inv.post()
+	})
 	return true
 }
 
@@ -229,9 +230,23 @@ func (inv *Invocation) Fail(err error) bool {
 	if !inv.answered.CompareAndSwap(false, true) {
 		return false
 	}
-	inv.setFailure(err)
-	inv.post()
+	inv.conclude(func() { inv.setFailure(err) })
 	return true
+}
+
+// conclude posts the answer that encode makes, and an error if that panics: a method of the
+// application's values may, and the caller must not wait for ever.
+func (inv *Invocation) conclude(encode func()) {
+	whole := false
+	defer func() {
+		if !whole {
+			inv.spare = false // who recovers will look at it again
+			inv.failure, inv.payload = protocol.ErrorRuntime, protocol.Payload{}
+		}
+		inv.post()
+	}()
+	encode()
+	whole = true
 }
 
 // Answer answers the invocation with what a handler returned.

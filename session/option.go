@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -49,7 +50,7 @@ type values struct {
 // add appends positional values. The first ones are not copied, and never appended to.
 func (v *values) add(args []any) {
 	if v.args == nil {
-		v.args = args[:len(args):len(args)]
+		v.args = slices.Clip(args)
 		return
 	}
 	v.args = append(v.args, args...)
