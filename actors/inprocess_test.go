@@ -239,18 +239,3 @@ func TestInProcessCancel(t *testing.T) {
 	g.eventually(func() bool { return running.Load() == 0 }, "handlers of canceled calls go on")
 	require.NoError(t, addUp(t.Context(), s, "com.add", 1, 10))
 }
-
-// TestInProcessCallAllocates keeps an eye on a call through the whole stack, both clients and the
-// router included: bench/ has the exact number, which is far below this.
-func TestInProcessCallAllocates(t *testing.T) { //nolint:paralleltest // it counts allocations
-	const most = 30
-	g := newRig(t, RouterConfig{})
-	g.joinComponent(t, "callee", func(c *testComponent) { c.register("com.add", adders()["raw"]) })
-	s := g.joinComponent(t, "caller", nil)
-	call := func() {
-		if err := addUp(t.Context(), s, "com.add", 2, 1); err != nil {
-			t.Error(err)
-		}
-	}
-	require.LessOrEqual(t, testing.AllocsPerRun(500, call), float64(most))
-}

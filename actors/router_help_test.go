@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -115,6 +116,7 @@ type wampPeer struct {
 	hold    chan struct{} // closed: go on reading
 	onEvent func(*protocol.Event)
 	writing sync.Mutex
+	reads   atomic.Int64 // that brought something
 }
 
 // dial connects without joining.
@@ -191,6 +193,7 @@ func (c *wampPeer) Pong([]byte) error { return nil }
 
 // Drained implements transport.Handler.
 func (c *wampPeer) Drained() error {
+	c.reads.Add(1)
 	c.mu.Lock()
 	hold := c.hold
 	c.mu.Unlock()

@@ -22,17 +22,17 @@ const patience = time.Minute
 
 // rig is a router and the runtime of its clients, in this process.
 type rig struct {
-	b       *testing.B
+	b       testing.TB
 	runtime *cloverleaf.Runtime
 	router  atomic.Pointer[cloverleaf.Router] // nil while there is none
 	rs, ws  string                            // URLs, if it listens
 }
 
-func newRig(b *testing.B) *rig {
-	b.Helper()
-	g := &rig{b: b, runtime: cloverleaf.NewRuntime(cloverleaf.RuntimeConfig{})}
+func newRig(tb testing.TB) *rig {
+	tb.Helper()
+	g := &rig{b: tb, runtime: cloverleaf.NewRuntime(cloverleaf.RuntimeConfig{})}
 	g.start()
-	b.Cleanup(g.close)
+	tb.Cleanup(g.close)
 	return g
 }
 

@@ -165,8 +165,8 @@ func (l *line) relay() {
 }
 
 // join adds a session that sends one command to the realm and has its answer.
-func join(b *testing.B, r *Realm, id protocol.ID, m protocol.Message) *line {
-	b.Helper()
+func join(tb testing.TB, r *Realm, id protocol.ID, m protocol.Message) *line {
+	tb.Helper()
 	l := &line{}
 	p := &Peer{ID: id, Roles: rolesWith(everything), Handle: l}
 	l.self = NewSession(p, SessionConfig{})
@@ -192,17 +192,18 @@ func start(r *Realm, sessions ...*line) {
 	}
 }
 
-// BenchmarkCall is one call through both sessions: CALL, INVOCATION, YIELD, RESULT.
-func BenchmarkCall(b *testing.B) {
+// callThrough returns what makes one call through both sessions: CALL, INVOCATION, YIELD, RESULT. The second
+// function says how many there were, and how many answers.
+func callThrough(tb testing.TB) (once func(), count func() (calls, answers int)) {
+	tb.Helper()
 	r := NewRealm()
-	callee := join(b, r, 1, &protocol.Register{Request: 1, Procedure: "com.myapp.add2"})
-	caller := join(b, r, 2, nil)
+	callee := join(tb, r, 1, &protocol.Register{Request: 1, Procedure: "com.myapp.add2"})
+	caller := join(tb, r, 2, nil)
 	start(r, callee, caller)
 	payload := protocol.Payload{Serializer: protocol.JSON, Args: []byte("[1,2]")}
 	call := &protocol.Call{Procedure: "com.myapp.add2", Payload: payload}
 	yield := &protocol.Yield{Payload: payload}
-	b.ReportAllocs()
-	for b.Loop() {
+	once = func() {
 		call.Request++
 		caller.self.Receive(call, caller)
 		caller.self.Flush(caller)
@@ -212,32 +213,52 @@ func BenchmarkCall(b *testing.B) {
 		callee.self.Flush(callee)
 		callee.relay()
 	}
-	if caller.sent != int(call.Request) { //nolint:gosec // it is small
-		b.Fatalf("%d answers to %d calls", caller.sent, call.Request)
+	return once, func() (int, int) { return int(call.Request), caller.sent } //nolint:gosec // it is small
+}
+
+// BenchmarkCall is one call through both sessions.
+func BenchmarkCall(b *testing.B) {
+	once, count := callThrough(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		once()
 	}
+	if calls, answers := count(); calls != answers {
+		b.Fatalf("%d answers to %d calls", answers, calls)
+	}
+}
+
+// publishThrough returns what publishes once to n subscribers.
+func publishThrough(tb testing.TB, n int) (once func(), count func() (publications, events int)) {
+	tb.Helper()
+	r := NewRealm()
+	pub := join(tb, r, 1, nil)
+	subs := make([]*line, n)
+	for i := range subs {
+		subs[i] = join(tb, r, protocol.ID(i+2), &protocol.Subscribe{Request: 1, Topic: "com.myapp.topic"}) //nolint:gosec // i is small
+	}
+	start(r, pub)
+	m := &protocol.Publish{Topic: "com.myapp.topic", Payload: protocol.Payload{Serializer: protocol.JSON, Args: []byte("[1]")}}
+	once = func() {
+		m.Request++
+		pub.self.Receive(m, pub)
+		pub.self.Flush(pub)
+		pub.relay()
+	}
+	return once, func() (int, int) { return int(m.Request), subs[n-1].sent - 1 } //nolint:gosec // it is small
 }
 
 // BenchmarkPublish is one publication to so many subscribers.
 func BenchmarkPublish(b *testing.B) {
 	for _, n := range []int{1, 10, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			r := NewRealm()
-			pub := join(b, r, 1, nil)
-			subs := make([]*line, n)
-			for i := range subs {
-				subs[i] = join(b, r, protocol.ID(i+2), &protocol.Subscribe{Request: 1, Topic: "com.myapp.topic"}) //nolint:gosec // i is small
-			}
-			start(r, pub)
-			m := &protocol.Publish{Topic: "com.myapp.topic", Payload: protocol.Payload{Serializer: protocol.JSON, Args: []byte("[1]")}}
+			once, count := publishThrough(b, n)
 			b.ReportAllocs()
 			for b.Loop() {
-				m.Request++
-				pub.self.Receive(m, pub)
-				pub.self.Flush(pub)
-				pub.relay()
+				once()
 			}
-			if got := subs[n-1].sent - 1; got != int(m.Request) { //nolint:gosec // it is small
-				b.Fatalf("%d events of %d publications", got, m.Request)
+			if publications, events := count(); publications != events {
+				b.Fatalf("%d events of %d publications", events, publications)
 			}
 		})
 	}

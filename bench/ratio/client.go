@@ -182,7 +182,7 @@ func runClient(ctx context.Context, args []string, out io.Writer) error {
 	}
 	switch *as {
 	case blocking:
-		call := func(int) (int, error) { return session.Call[int](ctx, s, procedure, arguments[0], arguments[1]) }
+		call := func(int) (int, error) { return session.Call[int](ctx, s, procedure, firstArgument, secondArgument) }
 		return encode(out, func() (result, error) { return callers(ctx, call, *window, *dur) }, nil)
 	case async:
 		return encode(out, func() (result, error) { return asyncCallers(ctx, s, *window, *dur) }, nil)
@@ -232,9 +232,12 @@ func serve(c *cloverleaf.Component, handler string) {
 	}
 }
 
-var (
-	errWrongResult = errors.New("wrong result")
-	arguments      = [2]int{7, 1100} // of each call; wampload answers with its own, which begin with the same
+var errWrongResult = errors.New("wrong result")
+
+// The arguments of each call. wampload answers with its own, which begin with the same.
+const (
+	firstArgument  = 7
+	secondArgument = 1100
 )
 
 // load is what callers count.
@@ -250,7 +253,7 @@ const latencyEvery = 16
 
 // answered counts a call of caller i, begun then or without a time, and reports whether to go on.
 func (l *load) answered(i int, begun time.Time, x int, err error) bool {
-	if err == nil && x != arguments[0] {
+	if err == nil && x != firstArgument {
 		err = errWrongResult
 	}
 	if err != nil {
@@ -293,7 +296,7 @@ func asyncCallers(ctx context.Context, s *session.Session, window int, dur time.
 		wg.Add(1)
 		n, begun := 0, begin(0)
 		var reply func(*session.Result, error)
-		call := func() { s.CallAsync(procedure, reply, session.Args(arguments[0], arguments[1])) }
+		call := func() { s.CallAsync(procedure, reply, session.Args(firstArgument, secondArgument)) }
 		reply = func(res *session.Result, err error) {
 			x, err := session.As[int](res, err)
 			if !l.answered(i, begun, x, err) {

@@ -154,7 +154,7 @@ func (c *leastCaller) read(in *bufio.Reader) {
 func (c *leastCaller) invoke(caller int) (int, error) {
 	slot := &c.callers[caller]
 	var err error
-	slot.call.Payload.Args, err = codec.AppendArgs(slot.call.Payload.Args[:0], c.s, arguments[0], arguments[1])
+	slot.call.Payload.Args, err = codec.AppendArgs(slot.call.Payload.Args[:0], c.s, firstArgument, secondArgument)
 	if err != nil {
 		return 0, err
 	}
