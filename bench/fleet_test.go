@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"flag"
 	"fmt"
 	"runtime"
 	"testing"
@@ -11,12 +12,12 @@ import (
 )
 
 // fleetSize is the number of components in the benchmarks of many.
-const fleetSize = 1000
+var fleetSize = flag.Int("fleet", 1000, "components in BenchmarkReconnect and BenchmarkComponentMemory")
 
 // fleet starts components with two procedures and a topic each.
 func (g *rig) fleet(t cloverleaf.Transport) []*cloverleaf.Component {
 	g.b.Helper()
-	list := make([]*cloverleaf.Component, fleetSize)
+	list := make([]*cloverleaf.Component, *fleetSize)
 	for i := range list {
 		list[i] = g.component(t, func(c *cloverleaf.Component) {
 			c.Register(fmt.Sprintf("com.example.n%d.first", i), func() int { return i })
@@ -30,7 +31,7 @@ func (g *rig) fleet(t cloverleaf.Transport) []*cloverleaf.Component {
 	return list
 }
 
-// BenchmarkReconnect is the time from the death of a router with 1,000 components to the moment
+// BenchmarkReconnect is the time from the death of a router with many components to the moment
 // when all of them are ready at the next one, which is there at once.
 func BenchmarkReconnect(b *testing.B) {
 	g := newRig(b)
@@ -47,11 +48,11 @@ func BenchmarkReconnect(b *testing.B) {
 		}
 	}
 	reportCPU(b, before)
-	require.Equal(b, fleetSize, g.router.Load().Sessions())
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/fleetSize, "µs/component")
+	require.Equal(b, *fleetSize, g.router.Load().Sessions())
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(*fleetSize), "µs/component")
 }
 
-// BenchmarkComponentMemory is what 1,000 components with two procedures and a topic each keep, and
+// BenchmarkComponentMemory is what many components with two procedures and a topic each keep, and
 // what their sessions keep in the router. The time is that of starting them.
 func BenchmarkComponentMemory(b *testing.B) {
 	links := append([]link{{"pipe", (*rig).pipe}}, sockets()...)
@@ -73,8 +74,8 @@ func benchMemory(b *testing.B, l link) {
 	moreBytes, moreGoroutines := inUse()
 	runtime.KeepAlive(list)
 	g.close()
-	b.ReportMetric(float64(moreBytes-bytes)/fleetSize, "bytes/component")
-	b.ReportMetric(float64(moreGoroutines-goroutines)/fleetSize, "goroutines/component")
+	b.ReportMetric(float64(moreBytes-bytes)/float64(*fleetSize), "bytes/component")
+	b.ReportMetric(float64(moreGoroutines-goroutines)/float64(*fleetSize), "goroutines/component")
 }
 
 // inUse is how many bytes of heap and stacks, and how many goroutines, there are after a
