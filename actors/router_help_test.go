@@ -7,7 +7,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,7 +115,6 @@ type wampPeer struct {
 	hold    chan struct{} // closed: go on reading
 	onEvent func(*protocol.Event)
 	writing sync.Mutex
-	reads   atomic.Int64 // that brought something
 }
 
 // dial connects without joining.
@@ -193,7 +191,6 @@ func (c *wampPeer) Pong([]byte) error { return nil }
 
 // Drained implements transport.Handler.
 func (c *wampPeer) Drained() error {
-	c.reads.Add(1)
 	c.mu.Lock()
 	hold := c.hold
 	c.mu.Unlock()
