@@ -115,6 +115,37 @@ func BenchmarkChain4(b *testing.B) {
 	eachEngine(b, func(b *testing.B, root *actor.RootContext, opts []actor.PropsOption) { ring(b, root, opts, 4) })
 }
 
+// BenchmarkPairs has 64 pairs of actors talk at the same time; one operation is one
+// round trip of one pair. With -cpu and -mutexprofile it shows what sharing the run
+// queues costs.
+func BenchmarkPairs(b *testing.B) { eachEngine(b, benchPairs) }
+
+func benchPairs(b *testing.B, root *actor.RootContext, opts []actor.PropsOption) {
+	const pairs = 64
+	var wg sync.WaitGroup
+	pids := make([]*actor.PID, 2*pairs)
+	for i := range pids {
+		pids[i] = root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			t, ok := c.Message().(*token)
+			if !ok {
+				return
+			}
+			if t.left--; t.left < 0 {
+				wg.Done()
+				return
+			}
+			c.Send(pids[i^1], t)
+		}, opts...))
+		defer root.Stop(pids[i])
+	}
+	b.ResetTimer()
+	wg.Add(pairs)
+	for i := range pairs {
+		root.Send(pids[2*i], &token{left: 2 * (b.N/pairs + 1)})
+	}
+	wg.Wait()
+}
+
 // BenchmarkFanOut1000 counts one delivery as one operation.
 func BenchmarkFanOut1000(b *testing.B) {
 	eachEngine(b, benchFanOut)
