@@ -17,6 +17,10 @@ const (
 	// gets a turn even though the normal queue is not empty.
 	lowEvery = 64
 
+	// stealEvery is how many functions are taken before a worker looks at all shards
+	// alike instead of its processor's first.
+	stealEvery = 32
+
 	// loneStalls is how many times Stall a lone piece of work may wait for a worker
 	// that does not come back to the queues.
 	loneStalls = 10
@@ -51,10 +55,17 @@ type Dispatcher struct {
 	throughput int
 	stall      time.Duration
 
+	shards []shard
+	near   sync.Pool     // *shard, see local
+	given  atomic.Uint32 // shards taken out of thin air
+
+	// calm says that new work needs nobody to be woken: a worker is coming that will
+	// look at the queues, or all are busy and the watchdog is awake. See settle.
+	calm atomic.Bool
+	// present is the length of busy, for those who look without the lock.
+	present atomic.Int32
+
 	mu     sync.Mutex
-	normal runQueue
-	low    runQueue
-	taken  uint      // functions taken so far, decides the turn of low
 	busy   []*worker // neither parked nor found to be blocked
 	idle   []*worker // parked; the last one is the warmest
 	coming *worker   // in busy; awake, but has not looked at the queues yet
@@ -72,6 +83,7 @@ func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
 	if d.workers <= 0 {
 		d.workers = runtime.GOMAXPROCS(0)
 	}
+	d.shards = make([]shard, d.workers)
 	if d.throughput <= 0 {
 		d.throughput = defaultThroughput
 	}
@@ -87,7 +99,7 @@ func NewDispatcher(cfg DispatcherConfig) *Dispatcher {
 // A panic in fn is not recovered: it ends the process, as it would with the
 // dispatcher of Proto.Actor. The mailboxes recover panics of actors themselves.
 func (d *Dispatcher) Schedule(fn func()) {
-	d.schedule(&d.normal, fn)
+	d.schedule(false, fn)
 }
 
 // Throughput returns the number of messages that a mailbox should handle in
@@ -113,8 +125,8 @@ func (d *Dispatcher) Close() {
 	idle := d.idle
 	d.idle = nil
 	var rest []func()
-	for d.queued() > 0 {
-		rest = append(rest, d.pop())
+	for i := range d.shards {
+		rest = append(rest, d.shards[i].close()...)
 	}
 	if d.watch != asleep {
 		d.watch = asleep
@@ -133,19 +145,20 @@ func (d *Dispatcher) Close() {
 // lowFace is the dispatcher seen through its low-priority queue.
 type lowFace struct{ d *Dispatcher }
 
-func (f lowFace) Schedule(fn func()) { f.d.schedule(&f.d.low, fn) }
+func (f lowFace) Schedule(fn func()) { f.d.schedule(true, fn) }
 func (f lowFace) Throughput() int    { return f.d.throughput }
 
-func (d *Dispatcher) schedule(q *runQueue, fn func()) {
-	d.mu.Lock()
-	if d.closed {
-		d.mu.Unlock()
-		go fn()
+func (d *Dispatcher) schedule(low bool, fn func()) {
+	if !d.local().push(low, fn) {
+		go fn() // closed
 		return
 	}
-	q.push(fn)
+	if d.calm.Load() {
+		return
+	}
+	d.mu.Lock()
 	var w *worker
-	if d.coming == nil && d.queued() == 1 && len(d.busy) == 1 && d.busy[0].guest {
+	if d.coming == nil && len(d.busy) == 1 && d.busy[0].guest && d.queued() == 1 {
 		d.arm(lone) // mostly the guest is back sooner than another would be here
 	} else {
 		w = d.summon()
@@ -154,13 +167,17 @@ func (d *Dispatcher) schedule(q *runQueue, fn func()) {
 	w.rouse()
 }
 
-func (d *Dispatcher) queued() int { return d.normal.n + d.low.n }
-
-// pop takes the next function. One of the queues must not be empty.
-func (d *Dispatcher) pop() func() {
-	d.taken++
-	if d.low.n > 0 && (d.normal.n == 0 || d.taken%lowEvery == 0) {
-		return d.low.pop()
-	}
-	return d.normal.pop()
+// settle updates calm and present. It is called with mu held, after every change of
+// what they tell and before the queues are looked at because of that change.
+//
+// No wake-up is lost between those who push and find calm, without a lock, and those
+// who end the calm. The former push and then load calm; the latter store calm and then
+// look at the queues. Atomic operations have one order for all: either the load of calm
+// comes after the store, then the one who pushed goes on to summon somebody; or the push
+// comes before the look, which finds it. So whoever ends the calm looks at the queues
+// afterwards: a worker that has come when it takes work, one that parks, leaves or ends,
+// and the watchdog, by summon or queued.
+func (d *Dispatcher) settle() {
+	d.calm.Store(d.coming != nil || d.watch == full && len(d.busy) >= d.workers)
+	d.present.Store(int32(len(d.busy))) //nolint:gosec // a small number
 }

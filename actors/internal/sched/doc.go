@@ -12,27 +12,32 @@
 // # Why not Proto.Actor's own
 //
 // Its dispatcher starts a goroutine for each wake-up, whose small stack then has
-// to grow. Nanoseconds, medians of nine runs of the benchmarks here on two busy
+// to grow. Nanoseconds, medians of five runs of the benchmarks here on two busy
 // shared cores; ours without an allocation per message. A fan-out is counted per
 // delivery, with a handler that needs 4 KiB of stack.
 //
 //	                                   sched   Proto.Actor
-//	BenchmarkSend, 1 producer             87           147
-//	BenchmarkSend, 8 producers           127           248
-//	BenchmarkPingPong, one round trip    351          5521
-//	BenchmarkChain4, one lap             562         11283
-//	BenchmarkFanOut1000                  248          2935
+//	BenchmarkSend, 1 producer            110           167
+//	BenchmarkSend, 8 producers           187           303
+//	BenchmarkPingPong, one round trip    502          5700
+//	BenchmarkChain4, one lap            1092         16403
+//	BenchmarkPairs, one round trip       420          3484
+//	BenchmarkFanOut1000                  419          1799
 //
 // # Who is woken
 //
-// One lock guards both run queues. Waking a goroutine costs a fraction of a
-// microsecond, waking its thread several, so at most one worker is on its way at
-// any time: until it has looked at the queues, more work wakes nobody, and a
-// worker that returns earlier takes the work itself. A worker that finds more
-// than it takes summons the next, so a fan-out spreads over all workers, while
-// a lone conversation between actors mostly stays on one thread. If the present
-// worker blocks instead, the Go scheduler runs the one on its way: no timer is
-// needed as long as there are fewer busy workers than allowed.
+// Each of Go's processors has run queues of its own, a shard; a worker takes from that
+// of the processor it runs on, and from others when that is empty, or now and then. One
+// lock guards who is busy, idle and on the way. Whoever schedules or takes work looks at
+// one atomic flag to learn that nobody has to be woken, and does not touch the lock then.
+//
+// Waking a goroutine costs a fraction of a microsecond, waking its thread several, so at
+// most one worker is on its way at any time: until it has looked at the queues, more work
+// wakes nobody, and a worker that returns earlier takes the work itself. A worker that
+// finds more than it takes summons the next, so a fan-out spreads over all workers, while
+// a lone conversation between actors mostly stays on one thread. If the present worker
+// blocks instead, the Go scheduler runs the one on its way: no timer is needed as long as
+// there are fewer busy workers than allowed.
 //
 // # Who is not woken
 //

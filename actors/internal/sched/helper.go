@@ -25,8 +25,8 @@ type Helper struct {
 // Begin offers d the calling goroutine, and reports whether it is taken: if no worker is
 // busy. End must be called then, soon: until then nobody else is woken for new work.
 func (h *Helper) Begin(d *Dispatcher) bool {
-	if h.pause > 0 {
-		h.pause--
+	if h.pause > 0 || d.present.Load() > 0 {
+		h.pause = max(0, h.pause-1)
 		d.crowd()
 		return false
 	}
@@ -39,8 +39,9 @@ func (h *Helper) Begin(d *Dispatcher) bool {
 	w := &h.worker
 	w.d, w.guest, w.yielded, w.budget = d, true, false, helpBudget
 	d.crowded.Store(false)
+	w.lost.Store(false)
+	w.arriving, d.coming = true, w
 	d.enter(w)
-	d.coming = w
 	return true
 }
 

@@ -24,8 +24,9 @@ func (d *Dispatcher) arm(v vigil) {
 		return
 	}
 	d.watch = v
+	d.settle()
 	for _, w := range d.busy {
-		w.seen = w.took
+		w.seen = w.took.Load()
 	}
 	after := d.stall
 	if v == lone {
@@ -48,9 +49,11 @@ func (d *Dispatcher) check() {
 		return
 	}
 	d.watch = asleep
+	d.settle()
 	if d.queued() > 0 {
 		for _, w := range slices.Backward(d.busy) {
-			if w.seen == w.took && w != d.coming {
+			if w.seen == w.took.Load() && w != d.coming {
+				w.lost.Store(true)
 				d.leave(w)
 			}
 		}

@@ -1,19 +1,26 @@
 package sched
 
-import "runtime"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
-// worker is a goroutine that runs functions. Its fields, except wake, belong to
-// the dispatcher's lock.
+// worker is a goroutine that runs functions.
 type worker struct {
 	d    *Dispatcher
 	wake chan struct{} // nil until the worker is started
-	took uint          // grows whenever the worker comes back to the queues
-	seen uint          // took, when the watchdog was started
-	busy int           // index in Dispatcher.busy, -1 when not there
+	took atomic.Uint32 // grows whenever the worker comes back to the queues
+	lost atomic.Bool   // the watchdog took its place: it must rejoin or end
 
-	yielded bool // has yielded since it last ran a normal function
-	guest   bool // the goroutine is lent, see Helper
-	budget  int  // of a guest: how many functions it still runs
+	// These belong to the dispatcher's lock.
+	seen uint32 // took, when the watchdog was started
+	busy int    // index in Dispatcher.busy, -1 when not there
+
+	// These are the worker's own.
+	arriving bool // set by who wakes it: it is, or was, Dispatcher.coming
+	yielded  bool // has yielded since it last ran a normal function
+	guest    bool // the goroutine is lent, see Helper
+	budget   int  // of a guest: how many functions it still runs
 }
 
 // rouse starts or wakes a worker that summon returned. It is called without
@@ -43,43 +50,77 @@ func (w *worker) loop() {
 }
 
 // next returns what w runs next, parking w as long as there is nothing. It
-// returns nil when w has to end.
+// returns nil when w has to end. A worker that finds work and calm takes no lock but
+// that of a shard.
 func (d *Dispatcher) next(w *worker) func() {
-	d.mu.Lock()
 	for {
-		w.took++
-		if d.coming == w {
-			d.coming = nil
-		}
-		switch {
-		case w.busy < 0 && !d.rejoin(w):
-			d.mu.Unlock()
-			return nil // found to be blocked: a guest's help is over
-		case w.guest && d.dismissed(w):
-			helper := d.summon()
-			d.mu.Unlock()
-			helper.rouse()
+		turn := uint(w.took.Add(1))
+		if (w.arriving || w.guest || w.lost.Load()) && !d.report(w) {
 			return nil
-		case d.queued() == 0:
-			if !d.park(w) {
+		}
+		if fn := d.choose(w, turn); fn != nil {
+			d.spread()
+			return fn
+		}
+		if d.lows() == 0 { // else w is to yield, or another one was faster
+			if !w.guest && !d.park(w) {
 				return nil
 			}
-		case d.normal.n == 0 && !w.yielded && d.patient(w):
+		} else if !w.yielded {
 			d.yield(w)
-		default:
-			return d.take(w)
 		}
 	}
 }
 
-// take returns the next function, with the lock released.
-func (d *Dispatcher) take(w *worker) func() {
-	w.yielded = d.normal.n == 0
-	fn := d.pop()
+// choose takes the next function, or returns nil: if there is none, or one of low
+// priority before which w has to yield.
+func (d *Dispatcher) choose(w *worker, turn uint) func() {
+	if turn%lowEvery == 0 {
+		if fn := d.take(true, turn); fn != nil {
+			return fn
+		}
+	}
+	if fn := d.take(false, turn); fn != nil {
+		w.yielded = false
+		return fn
+	}
+	if d.lows() == 0 || !w.yielded && d.patient(w) {
+		return nil
+	}
+	w.yielded = true
+	return d.take(true, turn)
+}
+
+// spread sees to it that what w leaves behind gets a worker.
+func (d *Dispatcher) spread() {
+	if d.calm.Load() || d.queued() == 0 {
+		return
+	}
+	d.mu.Lock()
 	helper := d.summon()
 	d.mu.Unlock()
 	helper.rouse()
-	return fn
+}
+
+// report says that w is back from wherever it was. It returns false if w must go.
+func (d *Dispatcher) report(w *worker) bool {
+	d.mu.Lock()
+	if d.coming == w {
+		d.coming = nil
+		d.settle()
+	}
+	w.arriving = false
+	stays := w.busy >= 0 || d.rejoin(w)
+	if stays && w.guest {
+		stays = !d.dismissed(w)
+	}
+	var helper *worker
+	if !stays {
+		helper = d.summon()
+	}
+	d.mu.Unlock()
+	helper.rouse()
+	return stays
 }
 
 // patient reports whether w yields before it starts on the low-priority queue. That
@@ -93,32 +134,41 @@ func (d *Dispatcher) patient(w *worker) bool {
 // While they do, w counts as coming: what they schedule needs no other worker.
 func (d *Dispatcher) yield(w *worker) {
 	w.yielded = true
-	if d.coming == nil {
-		d.coming = w
+	if !d.calm.Load() {
+		d.mu.Lock()
+		if d.coming == nil && w.busy >= 0 {
+			d.coming = w
+			d.settle()
+			w.arriving = true
+		}
+		d.mu.Unlock()
 	}
-	d.mu.Unlock()
 	runtime.Gosched()
-	d.mu.Lock()
 }
 
-// park waits for work, entered and left with the lock held. It returns false,
-// with the lock released, when w has to end.
+// park waits for work. It returns false when w has to end, and true at once if there
+// is work, or w has lost its place.
 func (d *Dispatcher) park(w *worker) bool {
+	d.mu.Lock()
+	if w.busy < 0 {
+		d.mu.Unlock()
+		return true
+	}
 	d.leave(w)
 	w.yielded = false
-	if d.closed {
+	switch {
+	case d.closed:
 		d.mu.Unlock()
 		return false
+	case d.queued() > 0: // pushed while it was calm, or about to be seen to
+		d.enter(w)
+		d.mu.Unlock()
+		return true
 	}
 	d.idle = append(d.idle, w)
 	d.mu.Unlock()
 	<-w.wake
-	d.mu.Lock()
-	if w.busy < 0 { // woken by Close
-		d.mu.Unlock()
-		return false
-	}
-	return true
+	return w.arriving // else woken by Close
 }
 
 // summon sees to it that queued work gets a worker although the present ones
@@ -143,14 +193,15 @@ func (d *Dispatcher) summon() *worker {
 	} else {
 		w = &worker{d: d}
 	}
+	d.coming, w.arriving = w, true
 	d.enter(w)
-	d.coming = w
 	return w
 }
 
 func (d *Dispatcher) enter(w *worker) {
 	w.busy = len(d.busy)
 	d.busy = append(d.busy, w)
+	d.settle()
 }
 
 func (d *Dispatcher) leave(w *worker) {
@@ -160,6 +211,7 @@ func (d *Dispatcher) leave(w *worker) {
 	d.busy[last] = nil
 	d.busy = d.busy[:last]
 	w.busy = -1
+	d.settle()
 }
 
 // rejoin gives w, once found to be blocked, a place if one is left.
@@ -167,6 +219,7 @@ func (d *Dispatcher) rejoin(w *worker) bool {
 	if w.guest || len(d.busy)+len(d.idle) >= d.workers {
 		return false
 	}
+	w.lost.Store(false)
 	d.enter(w)
 	return true
 }
