@@ -1,6 +1,10 @@
 package actors
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/cloverleaf-wamp/cloverleaf/transport"
+)
 
 const (
 	// flushSize is how much is gathered at most before it is written.
@@ -21,9 +25,25 @@ var buffers = sync.Pool{New: func() any { return &buffer{b: make([]byte, 0, buff
 
 func newBuffer() *buffer { return buffers.Get().(*buffer) }
 
+// bufferFor returns b, or a buffer with what b holds, with room for n more bytes. b may be nil.
+func bufferFor(b *buffer, n int) *buffer {
+	switch {
+	case b == nil && n <= flushSize/2:
+		return newBuffer()
+	case b == nil:
+		return &buffer{b: transport.Buffer(n)}
+	case n <= flushSize/2 || cap(b.b)-len(b.b) >= n:
+		return b
+	}
+	large := &buffer{b: append(transport.Buffer(len(b.b)+n), b.b...), owed: b.owed}
+	b.free()
+	return large
+}
+
 // free gives the buffer back, unless it has grown large.
 func (b *buffer) free() {
-	if cap(b.b) > flushSize+bufferSize {
+	if cap(b.b) > flushSize {
+		transport.Recycle(b.b)
 		return
 	}
 	*b = buffer{b: b.b[:0]}

@@ -82,6 +82,8 @@ type deliveries struct {
 	to   *router.Peer
 	list []router.Delivery
 	size int // bytes counted in the receiver's outflow
+	// large are the large messages in list.
+	large []large
 }
 
 var deliveryBatches = sync.Pool{New: func() any { return new(deliveries) }} //nolint:gochecknoglobals // a pool serves the whole process
@@ -107,9 +109,10 @@ func (d *deliveries) post(h *Host) {
 func (d *deliveries) free() {
 	const keep = 256
 	clear(d.list)
+	clear(d.large)
 	if cap(d.list) > keep {
 		return
 	}
-	*d = deliveries{list: d.list[:0]}
+	*d = deliveries{list: d.list[:0], large: d.large[:0]}
 	deliveryBatches.Put(d)
 }

@@ -44,9 +44,8 @@ func newFrameOutlet(h *Host, pid *actor.PID, c *transport.Conn, flow *outflow) *
 }
 
 func (o *frameOutlet) send(m protocol.Message) error {
-	if o.buf == nil {
-		o.buf = newBuffer()
-	}
+	size := payloadOf(m).Size()
+	o.buf = bufferFor(o.buf, size+headRoom)
 	start := len(o.buf.b)
 	b, err := appendFrame(o.buf.b, o.framing, o.serializer, o.maxSend, m)
 	o.buf.b = b
@@ -63,9 +62,7 @@ func (o *frameOutlet) send(m protocol.Message) error {
 
 // sendFrames queues events that are encoded already.
 func (o *frameOutlet) sendFrames(frames []byte) {
-	if o.buf == nil {
-		o.buf = newBuffer()
-	}
+	o.buf = bufferFor(o.buf, len(frames))
 	o.buf.b = append(o.buf.b, frames...)
 	o.flow.queued.Add(int64(len(frames)))
 	o.flushFull()
@@ -98,7 +95,7 @@ func (o *frameOutlet) close(code int, reason string) {
 // appendFrame appends m as a frame. On error dst is returned as it was.
 func appendFrame(dst []byte, f transport.Framing, s protocol.Serializer, maxSend int, m protocol.Message) ([]byte, error) {
 	start := len(dst)
-	b := f.Begin(dst)
+	b := f.BeginSized(dst, payloadOf(m).Size())
 	body := len(b)
 	b, err := codec.Append(b, s, m)
 	if err != nil {
@@ -112,4 +109,29 @@ func appendFrame(dst []byte, f transport.Framing, s protocol.Serializer, maxSend
 		return dst[:start], fmt.Errorf("%w: %w", errTooLong, err)
 	}
 	return b, nil
+}
+
+// headRoom is how much of a message, at a guess, is not its payload.
+const headRoom = 512
+
+// payloadOf returns the payload of a message that may be large.
+func payloadOf(m protocol.Message) protocol.Payload {
+	switch m := m.(type) {
+	case *protocol.Invocation:
+		return m.Payload
+	case *protocol.Result:
+		return m.Payload
+	case *protocol.Event:
+		return m.Payload
+	case *protocol.Call:
+		return m.Payload
+	case *protocol.Yield:
+		return m.Payload
+	case *protocol.Publish:
+		return m.Payload
+	case *protocol.Error:
+		return m.Payload
+	default:
+		return protocol.Payload{}
+	}
 }

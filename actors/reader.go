@@ -27,6 +27,7 @@ type inbound struct {
 	flow *inflow
 	// arena has the memory of messages: nobody keeps those that it is for.
 	arena codec.Arena
+	large []large
 }
 
 var inbounds = sync.Pool{New: func() any { return new(inbound) }} //nolint:gochecknoglobals // a pool serves the whole process
@@ -38,11 +39,12 @@ func (b *inbound) free() {
 		b.flow.release(b.size)
 	}
 	clear(b.msgs)
+	clear(b.large)
 	if cap(b.msgs) > keep {
 		return
 	}
 	b.arena.Reset()
-	*b = inbound{msgs: b.msgs[:0], arena: b.arena}
+	*b = inbound{msgs: b.msgs[:0], arena: b.arena, large: b.large[:0]}
 	inbounds.Put(b)
 }
 
@@ -114,6 +116,9 @@ func (r *reader) Message(data []byte) error {
 		return nil
 	}
 	b.msgs = append(b.msgs, m)
+	if r.conn.Recyclable() {
+		b.large = append(b.large, large{m, data})
+	}
 	b.size += len(data) + messageOverhead
 	return nil
 }

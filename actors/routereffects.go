@@ -19,6 +19,9 @@ var _ router.Effects = (*routerSession)(nil)
 func (s *routerSession) Send(m protocol.Message) {
 	err := s.out.send(m)
 	if err == nil {
+		if s.large.message != nil {
+			s.recycle(m)
+		}
 		return
 	}
 	uri := protocol.ErrorInvalidPayload
@@ -104,7 +107,7 @@ func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 	const many = 32
 	for _, b := range slices.Backward(s.targets) {
 		if b.to == to {
-			b.add(d)
+			s.gather(b, d)
 			return
 		}
 	}
@@ -112,8 +115,16 @@ func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 		s.postAll()
 	}
 	b := newDeliveries(to)
-	b.add(d)
+	s.gather(b, d)
 	s.targets = append(s.targets, b)
+}
+
+func (s *routerSession) gather(b *deliveries, d router.Delivery) {
+	b.add(d)
+	if s.large.message != nil && s.large.message == d.Message {
+		b.large = append(b.large, s.large)
+		s.large = large{}
+	}
 }
 
 // postAll hands over what Deliver gathered.

@@ -77,6 +77,7 @@ type routerSession struct {
 	unsendable error // why the handshake has to end
 
 	targets  []*deliveries // gathered in this turn
+	large    large         // what is being handled, if that is large
 	timers   map[protocol.ID]*callTimer
 	deadline *time.Timer
 
@@ -266,8 +267,12 @@ func (s *routerSession) handle(b *inbound) {
 			continue
 		}
 		s.session.Route(s.realm.snapshot.Load())
+		if len(b.large) > 0 {
+			s.large = largeOf(b.large, b.msgs[i])
+		}
 		s.settle(s.session.Receive(b.msgs[i], s))
 	}
+	s.large = large{}
 	if b.err != nil && !s.closed {
 		s.violated(b.err)
 	}
@@ -349,8 +354,12 @@ func (s *routerSession) deliver(b *deliveries) {
 		if b.list[i].Kind == router.Acknowledge && session == s.session {
 			s.brake.commands--
 		}
+		if len(b.large) > 0 {
+			s.large = largeOf(b.large, b.list[i].Message)
+		}
 		session.Deliver(&b.list[i], s)
 	}
+	s.large = large{}
 	b.free()
 	s.endTurn()
 }

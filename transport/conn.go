@@ -122,6 +122,10 @@ func (c *Conn) Serve(h Handler) error {
 	}
 }
 
+// Recyclable reports whether the message that Handler.Message is being called with has
+// memory of its own, which Recycle takes back when nobody refers to it any more.
+func (c *Conn) Recyclable() bool { return c.own }
+
 // handled records that something was handed over, and the handler's answer.
 func (c *Conn) handled(err error) error {
 	c.undrained = true

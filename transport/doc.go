@@ -25,8 +25,9 @@
 // # Memory
 //
 // Messages are handed over as slices of shared slabs of 16 KiB, or in a buffer of
-// their own when they are large; a region of a slab is used once. Memory for a large
-// message grows with the bytes that arrived, not with the length that was announced.
+// their own when they are over 2 KiB; a region of a slab is used once. Memory for a large
+// message grows with the bytes that arrived, not with the length that was announced; who
+// knows that nobody refers to such a message any more may give it to [Recycle].
 // On plain TCP and unix sockets of unix systems an idle connection holds no read
 // buffer. Elsewhere, and under TLS, it holds one of 1 KiB, and crypto/tls keeps
 // buffers of its own.

@@ -42,6 +42,7 @@ func (c *Conn) serveFrames() error {
 			var h frameHead
 			var body []byte
 			if h, body, err = c.readLarge(); err == nil {
+				c.own = true
 				if err := c.handOver(h, body); err != nil {
 					return err
 				}
@@ -77,25 +78,41 @@ func (c *Conn) handFrames() (int, error) {
 			return h.size + h.length, nil
 		}
 		c.r = end
-		if err := c.handOver(h, c.slab.buf[start:end:end]); err != nil {
+		body := c.slab.buf[start:end:end]
+		if c.own = h.length > ownBuffer; c.own {
+			body = append(Buffer(h.length), body...)
+		} else {
+			c.slab.used = end
+		}
+		if err := c.handOver(h, body); err != nil {
 			return 0, err
 		}
 	}
 	return 0, nil
 }
 
-// room is how much a frame that starts with the unconsumed input may have in the slab.
+// room is how much an incomplete frame may have in the slab.
 func (c *Conn) room() int {
 	if c.slab == nil {
 		return 0
 	}
-	return slabSize - c.r
+	return slabSize - c.slab.used
 }
 
-// makeRoom moves an incomplete frame of the given size, 0 for none, to a fresh slab
-// if it doesn't fit, and leaves a slab that is nearly full.
+// makeRoom moves the incomplete frame of the given size, 0 for none, in front of all that
+// was not handed out in place, and to a fresh slab if it doesn't fit or if the slab is
+// nearly full.
 func (c *Conn) makeRoom(size int) {
-	if c.slab == nil || c.room() >= max(size, minRoom) {
+	switch {
+	case c.slab == nil:
+		return
+	case c.r == c.w:
+		c.r, c.w = c.slab.used, c.slab.used
+	case slabSize-c.r < size && c.room() >= size:
+		n := copy(c.slab.buf[c.slab.used:], c.slab.buf[c.r:c.w])
+		c.r, c.w = c.slab.used, c.slab.used+n
+	}
+	if slabSize-c.r >= max(size, minRoom) {
 		return
 	}
 	fresh := getSlab()
@@ -105,7 +122,6 @@ func (c *Conn) makeRoom(size int) {
 	}
 	start := fresh.used
 	end := start + copy(fresh.buf[start:], c.slab.buf[c.r:c.w])
-	c.w = c.r // the old place of the incomplete frame was not handed out
 	c.dropSlab()
 	c.slab, c.r, c.w = fresh, start, end
 }
@@ -117,18 +133,16 @@ func (c *Conn) readLarge() (frameHead, []byte, error) {
 	if err != nil {
 		return h, nil, err
 	}
-	body := make([]byte, 0, min(h.length, firstGrowth))
-	body = append(body, c.slab.buf[c.r+h.size:c.w]...)
-	c.w = c.r
+	body := append(Buffer(min(h.length, firstGrowth)), c.slab.buf[c.r+h.size:c.w]...)
 	c.dropSlab()
 	c.partial = true
 	for len(body) < h.length {
 		if len(body) == cap(body) {
-			grown := make([]byte, len(body), min(h.length, 2*cap(body)))
-			copy(grown, body)
+			grown := append(Buffer(min(h.length, growth*cap(body))), body...)
+			Recycle(body)
 			body = grown
 		}
-		c.direct = body[len(body):cap(body)]
+		c.direct = body[len(body):min(cap(body), h.length)]
 		n, err := c.fill()
 		if err != nil {
 			return h, nil, err
@@ -136,5 +150,5 @@ func (c *Conn) readLarge() (frameHead, []byte, error) {
 		body = body[:len(body)+n]
 	}
 	c.direct, c.partial = nil, false
-	return h, body[:h.length:h.length], nil
+	return h, body, nil
 }

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -68,24 +69,32 @@ const (
 	wsMaskLen   = 4
 )
 
-// room is the space that Begin leaves. For WebSocket it is that of a 16 bit length:
-// then bodies of 126 to 65535 octets stay where they were appended, small ones move
-// down by two octets and only the large ones have to move up.
-func (f Framing) room() int {
-	switch {
-	case f.Kind == RawSocket:
+// room is the space in front of a body of about n octets. For a small WebSocket message it
+// is that of a 16 bit length: then bodies of 126 to 65535 octets stay where they were
+// appended, and smaller ones move down by two octets.
+func (f Framing) room(n int) int {
+	if f.Kind == RawSocket {
 		return rawHeader
-	case f.Mask:
-		return 4 + wsMaskLen
-	default:
-		return 4
 	}
+	room := wsHeaderLen(max(n, wsShort+1))
+	if f.Mask {
+		room += wsMaskLen
+	}
+	return room
 }
 
 // Begin appends room for a frame header to dst. Append the encoded message to the
 // result, then call End with the length that dst had.
-func (f Framing) Begin(dst []byte) []byte {
-	return append(dst, make([]byte, f.room())...)
+func (f Framing) Begin(dst []byte) []byte { return f.BeginSized(dst, 0) }
+
+// BeginSized is Begin for a message of about n octets. The result is the same, but a
+// message over 64 KiB that was announced need not be moved by End.
+func (f Framing) BeginSized(dst []byte, n int) []byte {
+	room := f.room(n)
+	start := len(dst)
+	dst = append(dst, make([]byte, room)...)
+	dst[start] = byte(room) // for End
+	return dst
 }
 
 // End completes the frame of the message whose header room starts at start and which
@@ -117,7 +126,7 @@ func putRawHeader(dst []byte, frameType byte, n int) {
 }
 
 func (f Framing) endWebSocket(dst []byte, start int, opcode byte) []byte {
-	room := f.room()
+	room := int(dst[start])
 	n := len(dst) - start - room
 	header := wsHeaderLen(n)
 	if f.Mask {
@@ -164,9 +173,22 @@ func wsHeaderLen(n int) int {
 	}
 }
 
+// maskLong is the length from which a body is masked in large steps.
+const maskLong = 512
+
 // mask combines b with the key, whose first octet on the wire is its lowest one.
 func mask(b []byte, key uint32) {
 	wide := uint64(key)<<32 | uint64(key)
+	if len(b) >= maskLong {
+		var keys [maskLong]byte
+		for i := 0; i < maskLong; i += 8 {
+			binary.LittleEndian.PutUint64(keys[i:], wide)
+		}
+		for len(b) >= maskLong {
+			subtle.XORBytes(b[:maskLong], b[:maskLong], keys[:])
+			b = b[maskLong:]
+		}
+	}
 	for len(b) >= 8 {
 		binary.LittleEndian.PutUint64(b, binary.LittleEndian.Uint64(b)^wide)
 		b = b[8:]

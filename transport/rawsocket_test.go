@@ -227,7 +227,9 @@ func TestRawHandedOverIsFinal(t *testing.T) {
 			for range 400 {
 				e := r.next(t)
 				require.Equal(t, "message", e.what)
-				require.Equal(t, len(e.data), cap(e.data), "append would write into a neighbor")
+				if len(e.data) <= ownBuffer { // others have a buffer of their own
+					require.Equal(t, len(e.data), cap(e.data), "append would write into a neighbor")
+				}
 				got = append(got, e.data)
 			}
 			for n, data := range got {

@@ -16,6 +16,8 @@ type input struct {
 	direct  []byte // where the next read goes instead: part of a large frame
 	partial bool   // a large frame is being read
 
+	own bool // the frame that is handed over lies in a buffer of its own
+
 	pieces []byte // WebSocket: what has come of a message in several frames; nil: none is under way
 
 	idle []byte // without direct access: the buffer of a read that may block for long
@@ -49,7 +51,6 @@ func (c *Conn) dropSlab() {
 	if c.slab == nil {
 		return
 	}
-	c.slab.used = c.w
 	putSlab(c.slab)
 	c.slab, c.r, c.w = nil, 0, 0
 }

@@ -5,12 +5,14 @@ import "sync"
 const (
 	slabSize = 16<<10 - 8 // with the counter one allocation of exactly 16 KiB
 	minRoom  = 1 << 10    // a slab with less room is left to the garbage collector
-	// ownBuffer is the size from which a message that is not yet complete gets a
-	// buffer of its own: below, moving it to a fresh slab wastes less.
-	ownBuffer = 4 << 10
+	// ownBuffer is the size from which a message gets a buffer of its own, which can be
+	// used again as soon as the message is done with: a slab can only when all are.
+	ownBuffer = 2 << 10
 	// firstGrowth is the most that an announced length costs before data arrives: room
 	// for arguments of 64 KiB and what is around them.
-	firstGrowth = 68 << 10
+	firstGrowth = 65 << 10
+	// growth is how many times as much as has arrived a buffer grows to.
+	growth = 4
 )
 
 // slab is memory for messages. What lies below used was handed out and is never

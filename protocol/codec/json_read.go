@@ -277,15 +277,28 @@ const (
 	highBits = 0x80 * eachByte
 )
 
-// zeroBytes sets the high bit of the bytes of w that are 0. Bytes above the lowest
-// such byte may be set wrongly, so only the lowest bit set is meaningful.
-func zeroBytes(w uint64) uint64 { return (w - eachByte) & ^w & highBits }
-
 // jsonSpecial sets the high bit of the bytes of w that end a run of plain
-// characters: quotes, backslashes and control characters. As with zeroBytes only
-// the lowest bit set is meaningful.
+// characters: quotes, backslashes and control characters. Bytes above
+// the lowest such byte may be set wrongly, so only the lowest bit set is meaningful.
 func jsonSpecial(w uint64) uint64 {
-	return (w-0x20*eachByte)&^w&highBits | zeroBytes(w^'"'*eachByte) | zeroBytes(w^'\\'*eachByte)
+	q := w ^ 0x02*eachByte // control characters stay below U+0020, the quote comes next to them
+	b := w ^ '\\'*eachByte
+	return ((q-0x21*eachByte)&^q | (b-eachByte)&^b) & highBits
+}
+
+// jsonPlain returns the start of the first 32 bytes from i on that have a special one
+// among them, and all bytes before it or-ed together.
+func jsonPlain(data []byte, i int) (next int, seen uint64) {
+	for ; i+32 <= len(data); i += 32 {
+		b := data[i : i+32 : i+32]
+		w0, w1 := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		w2, w3 := binary.LittleEndian.Uint64(b[16:]), binary.LittleEndian.Uint64(b[24:])
+		if jsonSpecial(w0)|jsonSpecial(w1)|jsonSpecial(w2)|jsonSpecial(w3) != 0 {
+			break
+		}
+		seen |= w0 | w1 | w2 | w3
+	}
+	return i, seen
 }
 
 // jsonString passes over the string at pos and reports whether it has no escapes.
@@ -295,6 +308,10 @@ func jsonString(data []byte, pos int) (end int, plain bool, err error) {
 	plain = true
 	var seen uint64 // all bytes or-ed, to know whether any was not ASCII
 	for {
+		if i+64 <= len(data) {
+			next, or := jsonPlain(data, i)
+			i, seen = next, seen|or
+		}
 		for i+8 <= len(data) {
 			w := binary.LittleEndian.Uint64(data[i:])
 			seen |= w
