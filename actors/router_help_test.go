@@ -36,7 +36,13 @@ func newRig(t *testing.T, cfg RouterConfig) *rig {
 
 func newLoggedRig(t *testing.T, cfg RouterConfig, host HostConfig) *rig {
 	t.Helper()
-	g := &rig{t: t, host: NewHost(host)}
+	return newHostRig(t, cfg, NewHost(host))
+}
+
+// newHostRig returns a rig with a host of its own, which ends with it.
+func newHostRig(t *testing.T, cfg RouterConfig, host *Host) *rig {
+	t.Helper()
+	g := &rig{t: t, host: host}
 	var err error
 	g.router, err = NewRouter(g.host, cfg)
 	require.NoError(t, err)
@@ -145,11 +151,14 @@ func (g *rig) dial(t *testing.T, l link) *wampPeer {
 	return c
 }
 
-func (c *wampPeer) serve(conn *transport.Conn) {
+func (c *wampPeer) serve(conn *transport.Conn) { c.serveWith(conn, c) }
+
+// serveWith has what is read handed to h, which passes it on to c.
+func (c *wampPeer) serveWith(conn *transport.Conn, h transport.Handler) {
 	c.conn = conn
 	ended := make(chan struct{})
 	go func() {
-		c.end(conn.Serve(c))
+		c.end(conn.Serve(h))
 		close(ended)
 	}()
 	c.t.Cleanup(func() {
