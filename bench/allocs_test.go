@@ -75,7 +75,7 @@ func TestCallAllocations(t *testing.T) { //nolint:paralleltest // it counts allo
 	}{
 		{pipe, "typed", 6, 6},
 		{pipe, "raw", 6, 6},
-		{pipe, "actor", 10, 9.5},
+		{pipe, "actor", 10, 10},
 		{rs, "typed", 6, 6},
 		{rs, "raw", 7, 7},
 		{rs, "actor", 11, 10},
