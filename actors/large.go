@@ -38,8 +38,10 @@ func (s *routerSession) recycle(sent protocol.Message) {
 }
 
 // firstByte is where a payload lies.
-func firstByte(p protocol.Payload) *byte {
+func firstByte(p *protocol.Payload) *byte {
 	switch {
+	case p == nil:
+		return nil
 	case len(p.Args) > 0:
 		return &p.Args[0]
 	case len(p.KwArgs) > 0:

@@ -44,8 +44,7 @@ func newFrameOutlet(h *Host, pid *actor.PID, c *transport.Conn, flow *outflow) *
 }
 
 func (o *frameOutlet) send(m protocol.Message) error {
-	size := payloadOf(m).Size()
-	o.buf = bufferFor(o.buf, size+headRoom)
+	o.buf = bufferFor(o.buf, payloadSize(m)+headRoom)
 	start := len(o.buf.b)
 	b, err := appendFrame(o.buf.b, o.framing, o.serializer, o.maxSend, m)
 	o.buf.b = b
@@ -95,7 +94,7 @@ func (o *frameOutlet) close(code int, reason string) {
 // appendFrame appends m as a frame. On error dst is returned as it was.
 func appendFrame(dst []byte, f transport.Framing, s protocol.Serializer, maxSend int, m protocol.Message) ([]byte, error) {
 	start := len(dst)
-	b := f.BeginSized(dst, payloadOf(m).Size())
+	b := f.BeginSized(dst, payloadSize(m))
 	body := len(b)
 	b, err := codec.Append(b, s, m)
 	if err != nil {
@@ -114,24 +113,32 @@ func appendFrame(dst []byte, f transport.Framing, s protocol.Serializer, maxSend
 // headRoom is how much of a message, at a guess, is not its payload.
 const headRoom = 512
 
-// payloadOf returns the payload of a message that may be large.
-func payloadOf(m protocol.Message) protocol.Payload {
+// payloadOf returns the payload of a message that may be large, and nil for others. It returns a
+// pointer because copying a payload costs a good part of encoding a small message.
+func payloadOf(m protocol.Message) *protocol.Payload {
 	switch m := m.(type) {
 	case *protocol.Invocation:
-		return m.Payload
+		return &m.Payload
 	case *protocol.Result:
-		return m.Payload
+		return &m.Payload
 	case *protocol.Event:
-		return m.Payload
+		return &m.Payload
 	case *protocol.Call:
-		return m.Payload
+		return &m.Payload
 	case *protocol.Yield:
-		return m.Payload
+		return &m.Payload
 	case *protocol.Publish:
-		return m.Payload
+		return &m.Payload
 	case *protocol.Error:
-		return m.Payload
+		return &m.Payload
 	default:
-		return protocol.Payload{}
+		return nil
 	}
+}
+
+func payloadSize(m protocol.Message) int {
+	if p := payloadOf(m); p != nil {
+		return len(p.Args) + len(p.KwArgs)
+	}
+	return 0
 }
