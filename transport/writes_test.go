@@ -46,7 +46,7 @@ func newBench(t *testing.T) *bench {
 		})
 	}()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), writesPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), writesPatience)
 		defer cancel()
 		require.NoError(t, l.Close())
 		require.ErrorIs(t, <-served, net.ErrClosed)
