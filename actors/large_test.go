@@ -24,7 +24,7 @@ func largeText(seed, n int) string {
 // TestLargeCalls: the memory of large arguments and results is used again by many
 // connections at a time, and nobody ever sees anything of another message: not who reads
 // it from a socket, nor who keeps it, behind a pipe or as a retained event.
-func TestLargeCalls(t *testing.T) {
+func TestLargeCalls(t *testing.T) { //nolint:gocognit // one story, told in order
 	t.Parallel()
 	const calls, window = 60, 4
 	g := newRig(t, RouterConfig{})

@@ -39,13 +39,9 @@ func (c *Conn) serveFrames() error {
 			return err
 		}
 		if size > ownBuffer && size > c.room() {
-			var h frameHead
-			var body []byte
-			if h, body, err = c.readLarge(); err == nil {
-				c.own = true
-				if err := c.handOver(h, body); err != nil {
-					return err
-				}
+			var refused error
+			if refused, err = c.takeLarge(); refused != nil {
+				return refused
 			}
 		} else {
 			c.makeRoom(size)
@@ -59,6 +55,16 @@ func (c *Conn) serveFrames() error {
 			return c.rawEnd(err)
 		}
 	}
+}
+
+// takeLarge reads a large frame and hands it over.
+func (c *Conn) takeLarge() (refused, err error) {
+	h, body, err := c.readLarge()
+	if err != nil {
+		return nil, err
+	}
+	c.own = true
+	return c.handOver(h, body), nil
 }
 
 // handFrames hands over every complete frame of the input. It returns the size of

@@ -51,7 +51,7 @@ func (r *recycler) Message(data []byte) error {
 }
 
 // TestRecycle: memory that is given back is used again, and none that is not.
-func TestRecycle(t *testing.T) {
+func TestRecycle(t *testing.T) { //nolint:gocognit // one story, told in order
 	t.Parallel()
 	for _, kind := range []Kind{RawSocket, WebSocket} {
 		for range 3 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -191,7 +192,7 @@ func (c *Conn) handWebSocket(h frameHead, body []byte) error {
 	case h.final && c.pieces == nil:
 	case h.final:
 		body = append(c.pieces, body...)
-		body = body[:len(body):len(body)]
+		body = slices.Clip(body)
 		c.pieces = nil
 	case c.pieces == nil:
 		c.pieces = append(make([]byte, 0, max(len(body), minRoom)), body...)
