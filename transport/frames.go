@@ -38,7 +38,7 @@ func (c *Conn) serveFrames() error {
 		if err := c.drain(); err != nil {
 			return err
 		}
-		if size > ownBuffer && size > c.room() {
+		if size-maxHeader > ownBuffer && size > c.room() {
 			var refused error
 			if refused, err = c.takeLarge(); refused != nil {
 				return refused
