@@ -117,8 +117,7 @@ func (s *Session) Flush(eff Effects) {
 
 func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *filter, eff Effects) {
 	for _, chunk := range sub.Subscribers.chunks {
-		for i := range chunk {
-			p := chunk[i].value
+		for _, p := range chunk {
 			if p == s.peer && !includeMe || f != nil && !f.admits(p) {
 				continue
 			}
