@@ -47,6 +47,9 @@ func (s *routerSession) Authorize(c router.Consultation) {
 			m.decision, err = c.Authorizer.Authorize(ctx, c.Request)
 			return err
 		})
+		if ctx.Err() != nil && (m.err == nil || errors.Is(m.err, ctx.Err())) {
+			m.err = context.Cause(ctx) // too late, even if it is faster than what waits for ctx
+		}
 		if of.mute() {
 			host.send(self, m)
 		}

@@ -30,6 +30,7 @@ func authorizedBy(f router.AuthorizerFunc) RouterConfig {
 // newBubbleRig is a router without a listener, to be closed by the test.
 func newBubbleRig(t *testing.T, cfg RouterConfig, host HostConfig) *rig {
 	t.Helper()
+	t.Cleanup(func() { settle(2 * time.Second) }) // the throttle of dead letters has a goroutine for a second
 	h := NewHost(host)
 	r, err := NewRouter(h, cfg)
 	require.NoError(t, err)

@@ -6,11 +6,13 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,6 +208,17 @@ func readAll(tb testing.TB, r io.Reader) []byte {
 	b, err := io.ReadAll(r)
 	require.NoError(tb, err)
 	return b
+}
+
+// requireNothing expects the end and nothing before it. A connection that is closed with
+// unread input is reset.
+func requireNothing(tb testing.TB, r io.Reader, msg string) {
+	tb.Helper()
+	b, err := io.ReadAll(r)
+	require.Empty(tb, b, msg)
+	if !errors.Is(err, syscall.ECONNRESET) {
+		require.NoError(tb, err)
+	}
 }
 
 func only(s protocol.Serializer) []protocol.Serializer { return []protocol.Serializer{s} }

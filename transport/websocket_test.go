@@ -245,7 +245,7 @@ func TestWebSocketBadFrames(t *testing.T) {
 			require.ErrorIs(t, err, tc.want)
 			require.Equal(t, tc.code, CloseCode(err))
 			require.NoError(t, c.Close())
-			require.Empty(t, readAll(t, nc), "serve must not write")
+			requireNothing(t, nc, "serve must not write")
 		})
 	}
 }
@@ -276,7 +276,7 @@ func TestWebSocketClose(t *testing.T) {
 		require.Equal(t, tc.want, *closed)
 		require.ErrorIs(t, err, io.EOF)
 		require.NoError(t, c.Close())
-		require.Empty(t, readAll(t, nc), "serve must not write")
+		requireNothing(t, nc, "serve must not write")
 	}
 }
 
