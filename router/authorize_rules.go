@@ -168,10 +168,8 @@ func (r *rules) rule(uri protocol.URI) (*Permission, bool) {
 	if p, ok := r.table.exact.Get(key); ok {
 		return p, true
 	}
-	for _, s := range r.table.shapes[components(uri)] {
-		if p, ok := r.table.wildcard.Get(s.apply(uri)); ok {
-			return p, true
-		}
+	for p := range r.table.wildcards(uri) {
+		return p, true
 	}
 	_, p, ok := r.table.prefix.Root().LongestPrefix(key)
 	return p, ok

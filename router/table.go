@@ -1,6 +1,7 @@
 package router
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -108,10 +109,8 @@ func (t table[T]) best(uri protocol.URI) (T, bool) {
 	if _, v, ok := t.prefix.Root().LongestPrefix(key); ok {
 		return v, true
 	}
-	for _, s := range t.shapes[components(uri)] {
-		if v, ok := t.wildcard.Get(s.apply(uri)); ok {
-			return v, true
-		}
+	for v := range t.wildcards(uri) {
+		return v, true
 	}
 	var none T
 	return none, false
@@ -131,28 +130,43 @@ func (t table[T]) all(uri protocol.URI) []T {
 			return false
 		})
 	}
-	for _, s := range t.shapes[components(uri)] {
-		if v, ok := t.wildcard.Get(s.apply(uri)); ok {
-			found = append(found, v)
-		}
+	for v := range t.wildcards(uri) {
+		found = append(found, v)
 	}
 	return found
 }
 
+// wildcards returns the entries whose wildcard pattern matches uri, the best match first.
+func (t table[T]) wildcards(uri protocol.URI) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		if len(t.shapes) == 0 {
+			return
+		}
+		shapes := t.shapes[components(uri)]
+		if len(shapes) == 0 {
+			return
+		}
+		parts := strings.Split(string(uri), ".")
+		key := make([]byte, 0, len(uri))
+		for _, s := range shapes {
+			key = s.apply(key[:0], parts)
+			if v, ok := t.wildcard.Get(key); ok && !yield(v) {
+				return
+			}
+		}
+	}
+}
+
 func components(uri protocol.URI) int { return strings.Count(string(uri), ".") + 1 }
 
-// apply blanks the components of uri that are wildcards in the shape.
-func (s shape) apply(uri protocol.URI) []byte {
-	key := make([]byte, 0, len(uri))
-	rest, more := string(uri), true
-	for i := 0; more; i++ {
-		var c string
-		c, rest, more = strings.Cut(rest, ".")
+// apply appends to key a URI with these components, those blanked that are wildcards in the shape.
+func (s shape) apply(key []byte, parts []string) []byte {
+	for i, part := range parts {
 		if i > 0 {
 			key = append(key, '.')
 		}
 		if s.mask[i] == '0' {
-			key = append(key, c...)
+			key = append(key, part...)
 		}
 	}
 	return key
