@@ -18,16 +18,16 @@ func (r *Realm) subscribe(m *member, msg *protocol.Subscribe) {
 			return
 		}
 		sub = &Subscription{ID: r.newID(), Topic: msg.Topic, Match: match, Created: r.now}
-		entry = &topicEntry{sub: sub, index: make(map[protocol.ID]int, 1)}
+		entry = &topicEntry{sub: sub}
 		r.subs[sub.ID] = entry
 		r.lists.subscriptions = nil
 		created = true
 	}
-	_, again := entry.index[m.peer.ID]
+	_, again := m.subs[entry.sub.ID]
 	if !again {
-		entry.index[m.peer.ID] = entry.sub.Subscribers.Len()
-		r.storeSubscribers(entry, entry.sub.Subscribers.with(m.peer))
-		m.addSub(entry.sub.ID)
+		place := r.newPlace()
+		r.storeSubscribers(entry, entry.sub.Subscribers.with(place, m.peer))
+		m.subs = addPlace(m.subs, entry.sub.ID, place)
 	}
 	r.answer(m.peer, &protocol.Subscribed{Request: msg.Request, Subscription: entry.sub.ID})
 	if msg.Options.GetRetained {
@@ -48,42 +48,36 @@ func (r *Realm) unsubscribe(m *member, msg *protocol.Unsubscribe) {
 		return
 	}
 	r.answer(m.peer, &protocol.Unsubscribed{Request: msg.Request, Details: protocol.RevocationDetails{ID: msg.Subscription}})
-	delete(m.subs, msg.Subscription)
-	r.dropSubscriber(r.subs[msg.Subscription], m.peer)
+	r.dropSubscriber(r.subs[msg.Subscription], m)
 }
 
 // revokeSubscription takes a subscription away from m and tells it.
 func (r *Realm) revokeSubscription(m *member, entry *topicEntry, reason string) {
-	delete(m.subs, entry.sub.ID)
 	r.reply(m.peer, Delivery{Kind: Revoke, Message: &protocol.Unsubscribed{
 		Details: protocol.RevocationDetails{ID: entry.sub.ID, Reason: reason},
 	}})
-	r.dropSubscriber(entry, m.peer)
+	r.dropSubscriber(entry, m)
 }
 
-// dropSubscriber takes p off the subscription, and the subscription off the realm
+// dropSubscriber takes m off the subscription, and the subscription off the realm
 // with its last subscriber.
-func (r *Realm) dropSubscriber(entry *topicEntry, p *Peer) {
-	set := entry.sub.Subscribers
+func (r *Realm) dropSubscriber(entry *topicEntry, m *member) {
+	set, place := entry.sub.Subscribers, m.subs[entry.sub.ID]
+	delete(m.subs, entry.sub.ID)
 	if set.Len() == 1 && entry.history == nil {
 		delete(r.subs, entry.sub.ID)
 		r.current.subscriptions = r.current.subscriptions.without(entry.sub.Topic, entry.sub.Match)
 		r.changed = true
 		r.lists.subscriptions = nil
-		r.subscriptionEvent(onUnsubscribe, p, entry.sub, entry.sub.ID)
-		r.subscriptionEvent(onSubscriptionDelete, p, entry.sub, entry.sub.ID)
+		r.subscriptionEvent(onUnsubscribe, m.peer, entry.sub, entry.sub.ID)
+		r.subscriptionEvent(onSubscriptionDelete, m.peer, entry.sub, entry.sub.ID)
 		return
 	}
-	i := entry.index[p.ID]
-	delete(entry.index, p.ID)
-	if last := set.at(set.Len() - 1); last != p {
-		entry.index[last.ID] = i
-	}
-	r.storeSubscribers(entry, set.replaceLast(i))
-	r.subscriptionEvent(onUnsubscribe, p, entry.sub, entry.sub.ID)
+	r.storeSubscribers(entry, set.without(place))
+	r.subscriptionEvent(onUnsubscribe, m.peer, entry.sub, entry.sub.ID)
 }
 
-func (r *Realm) storeSubscribers(entry *topicEntry, set PeerSet) {
+func (r *Realm) storeSubscribers(entry *topicEntry, set Queue[*Peer]) {
 	sub := *entry.sub
 	sub.Subscribers = set
 	entry.sub = &sub
@@ -91,9 +85,16 @@ func (r *Realm) storeSubscribers(entry *topicEntry, set PeerSet) {
 	r.changed = true
 }
 
-func (m *member) addSub(id protocol.ID) {
-	if m.subs == nil {
-		m.subs = make(map[protocol.ID]struct{}, 1)
+// newPlace returns the place of a session that comes to a registration or subscription now.
+func (r *Realm) newPlace() uint64 {
+	r.places++
+	return r.places
+}
+
+func addPlace(places map[protocol.ID]uint64, id protocol.ID, place uint64) map[protocol.ID]uint64 {
+	if places == nil {
+		places = make(map[protocol.ID]uint64, 1)
 	}
-	m.subs[id] = struct{}{}
+	places[id] = place
+	return places
 }

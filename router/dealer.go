@@ -1,7 +1,6 @@
 package router
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -24,7 +23,7 @@ func (r *Realm) register(m *member, msg *protocol.Register) {
 		r.evict(reg)
 		exists = false
 	}
-	if exists && (reg.Invoke == protocol.InvokeSingle || reg.Invoke != policy || reg.serves(m.peer)) {
+	if exists && (reg.Invoke == protocol.InvokeSingle || reg.Invoke != policy || m.serves(reg)) {
 		r.refuse(m.peer, msg, msg.Request, protocol.ErrorProcedureAlreadyExists)
 		return
 	}
@@ -39,14 +38,12 @@ func (r *Realm) register(m *member, msg *protocol.Register) {
 	}
 	if exists {
 		*next = *reg
-		next.cursor = reg.cursorFor(len(reg.Callees))
+		next.cursor = reg.cursorFor(reg.Callees.Len())
 	}
-	next.Callees = append(slices.Clip(slices.Clone(next.Callees)), callee)
+	place := r.newPlace()
+	next.Callees = next.Callees.with(place, callee)
 	r.storeRegistration(next)
-	if m.regs == nil {
-		m.regs = make(map[protocol.ID]struct{}, 1)
-	}
-	m.regs[next.ID] = struct{}{}
+	m.regs = addPlace(m.regs, next.ID, place)
 	r.answer(m.peer, &protocol.Registered{Request: msg.Request, Registration: next.ID})
 	if !exists {
 		r.lists.registrations = nil
@@ -68,41 +65,52 @@ func (r *Realm) unregister(m *member, msg *protocol.Unregister) {
 		return
 	}
 	r.answer(m.peer, &protocol.Unregistered{Request: msg.Request, Details: protocol.RevocationDetails{ID: msg.Registration}})
-	delete(m.regs, msg.Registration)
-	r.dropCallee(r.regs[msg.Registration], m.peer)
+	r.dropCallee(r.regs[msg.Registration], m)
 }
 
-// dropCallee takes p off the registration, and the registration off the realm with
+// dropCallee takes m off the registration, and the registration off the realm with
 // its last callee.
-func (r *Realm) dropCallee(reg *Registration, p *Peer) {
-	if len(reg.Callees) == 1 {
+func (r *Realm) dropCallee(reg *Registration, m *member) {
+	place := m.regs[reg.ID]
+	delete(m.regs, reg.ID)
+	if reg.Callees.Len() == 1 {
 		r.deleteRegistration(reg)
-		r.metaEvent(onUnregister, p.ID, reg.ID)
-		r.metaEvent(onRegistrationDelete, p.ID, reg.ID)
+		r.metaEvent(onUnregister, m.peer.ID, reg.ID)
+		r.metaEvent(onRegistrationDelete, m.peer.ID, reg.ID)
 		return
 	}
 	next := *reg
-	i := slices.IndexFunc(reg.Callees, func(e Endpoint) bool { return e.Peer == p })
-	next.Callees = slices.Delete(slices.Clone(reg.Callees), i, i+1)
-	next.cursor = reg.cursorFor(i)
+	next.Callees = reg.Callees.without(place)
+	next.cursor = reg.cursorFor(reg.Callees.index(place))
 	r.storeRegistration(&next)
-	r.metaEvent(onUnregister, p.ID, reg.ID)
+	r.metaEvent(onUnregister, m.peer.ID, reg.ID)
 }
 
-// evict takes the registration away from all its callees.
+// evict takes the registration away from all its callees, at once: one after the other would
+// make a new registration for each of them.
 func (r *Realm) evict(reg *Registration) {
-	for _, e := range reg.Callees {
-		r.revokeRegistration(r.members[e.Peer.ID], r.regs[reg.ID], "another callee took over the procedure")
+	r.deleteRegistration(reg)
+	var last protocol.ID
+	for e := range reg.Callees.All {
+		last = e.Peer.ID
+		m := r.members[last]
+		delete(m.regs, reg.ID)
+		r.revoked(m, reg, "another callee took over the procedure")
+		r.metaEvent(onUnregister, last, reg.ID)
 	}
+	r.metaEvent(onRegistrationDelete, last, reg.ID)
 }
 
 // revokeRegistration takes a registration away from m and tells it.
 func (r *Realm) revokeRegistration(m *member, reg *Registration, reason string) {
-	delete(m.regs, reg.ID)
+	r.revoked(m, reg, reason)
+	r.dropCallee(reg, m)
+}
+
+func (r *Realm) revoked(m *member, reg *Registration, reason string) {
 	r.reply(m.peer, Delivery{Kind: Revoke, Message: &protocol.Unregistered{
 		Details: protocol.RevocationDetails{ID: reg.ID, Reason: reason},
 	}})
-	r.dropCallee(reg, m.peer)
 }
 
 func (r *Realm) storeRegistration(reg *Registration) {
@@ -118,6 +126,7 @@ func (r *Realm) deleteRegistration(reg *Registration) {
 	r.lists.registrations = nil
 }
 
-func (r *Registration) serves(p *Peer) bool {
-	return slices.ContainsFunc(r.Callees, func(e Endpoint) bool { return e.Peer == p })
+func (m *member) serves(reg *Registration) bool {
+	_, held := m.regs[reg.ID]
+	return held
 }

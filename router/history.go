@@ -63,7 +63,7 @@ func (r *Realm) Record(now time.Time, c HistoryConfig) {
 	}
 	sub := &Subscription{ID: r.newID(), Topic: c.Topic, Match: c.Match, Created: now, history: true}
 	r.subs[sub.ID] = &topicEntry{
-		sub: sub, index: make(map[protocol.ID]int), history: &history{limit: c.Limit, maxBytes: c.MaxBytes},
+		sub: sub, history: &history{limit: c.Limit, maxBytes: c.MaxBytes},
 	}
 	r.current.subscriptions = r.current.subscriptions.with(sub.Topic, sub.Match, sub)
 	histories := maps.Clone(r.current.histories)

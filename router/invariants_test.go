@@ -2,7 +2,6 @@ package router
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
@@ -22,11 +21,11 @@ func (r *Realm) checkInvariants() {
 	held := 0
 	for id, reg := range r.regs {
 		r.checkRegistration(id, reg)
-		held += len(reg.Callees)
+		held += reg.Callees.Len()
 	}
 	for id, entry := range r.subs {
 		r.checkSubscription(id, entry)
-		held += len(entry.index)
+		held += entry.sub.Subscribers.Len()
 	}
 	for id, m := range r.members {
 		holds(m.peer.ID == id, "member %d is stored as %d", m.peer.ID, id)
@@ -41,35 +40,48 @@ func (r *Realm) checkInvariants() {
 func (r *Realm) checkRegistration(id protocol.ID, reg *Registration) {
 	stored, _ := r.current.registrations.get(reg.URI, reg.Match)
 	holds(stored == reg && reg.ID == id, "registration %d is not in the table", id)
-	holds(len(reg.Callees) > 0, "registration %d has no callee", id)
-	holds(len(reg.Callees) == 1 || reg.Invoke != protocol.InvokeSingle, "registration %d is shared", id)
-	for i, e := range reg.Callees {
+	n := reg.Callees.Len()
+	holds(n > 0, "registration %d has no callee", id)
+	holds(n == 1 || reg.Invoke != protocol.InvokeSingle, "registration %d is shared", id)
+	reg.Callees.checkInvariants(func(place uint64, e Endpoint) {
 		m := r.members[e.Peer.ID]
 		holds(m != nil && m.peer == e.Peer, "callee %d is not a member", e.Peer.ID)
-		_, known := m.regs[id]
-		holds(known, "callee %d does not know of registration %d", e.Peer.ID, id)
-		holds(!slices.ContainsFunc(reg.Callees[:i], func(o Endpoint) bool { return o.Peer == e.Peer }),
-			"callee %d serves registration %d twice", e.Peer.ID, id)
+		holds(m.regs[id] == place, "callee %d does not know of its place in registration %d", e.Peer.ID, id)
+	})
+}
+
+// checkInvariants calls yield for every value and its place, which no other one has.
+func (q Queue[T]) checkInvariants(yield func(uint64, T)) {
+	n, last := 0, uint64(0)
+	for k, c := range q.chunks {
+		holds(len(c) > 0 && len(c) <= chunkSize, "a chunk of %d", len(c))
+		holds(k == 0 || len(q.chunks[k-1])+len(c) > chunkSize/2, "neighbors of %d and %d", len(q.chunks[max(k, 1)-1]), len(c))
+		for i, x := range c {
+			holds(x.place > last, "%d is behind %d", x.place, last)
+			ck, ci := q.find(x.place)
+			holds(ck == k && ci == i && q.index(x.place) == n, "%d is not found where it is", x.place)
+			last = x.place
+			n++
+			yield(x.place, x.value)
+		}
 	}
+	holds(n == q.n, "%d values, not %d", n, q.n)
 }
 
 func (r *Realm) checkSubscription(id protocol.ID, entry *topicEntry) {
 	sub := entry.sub
 	stored, _ := r.current.subscriptions.get(sub.Topic, sub.Match)
 	holds(stored == sub && sub.ID == id, "subscription %d is not in the table", id)
-	holds(len(entry.index) == sub.Subscribers.Len(), "subscription %d does not know where its subscribers are", id)
 	holds(sub.Subscribers.Len() > 0 || sub.history, "subscription %d has no subscriber", id)
 	holds(sub.history == (entry.history != nil), "subscription %d does not know of its history", id)
 	if entry.history != nil {
 		entry.history.checkInvariants()
 	}
-	for peer, i := range entry.index {
-		p := sub.Subscribers.at(i)
-		m := r.members[peer]
-		holds(peer == p.ID && m != nil && m.peer == p, "subscriber %d is not a member", peer)
-		_, known := m.subs[id]
-		holds(known, "subscriber %d does not know of subscription %d", peer, id)
-	}
+	sub.Subscribers.checkInvariants(func(place uint64, p *Peer) {
+		m := r.members[p.ID]
+		holds(m != nil && m.peer == p, "subscriber %d is not a member", p.ID)
+		holds(m.subs[id] == place, "subscriber %d does not know of its place in subscription %d", p.ID, id)
+	})
 }
 
 // checkEmpty panics when the realm keeps anything of sessions that left.
@@ -187,7 +199,7 @@ func (x *site) checkCallsAtRest() {
 	}
 }
 
-func sameKeys(name string, realm map[protocol.ID]struct{}, session map[protocol.ID]bool) {
+func sameKeys(name string, realm map[protocol.ID]uint64, session map[protocol.ID]bool) {
 	holds(len(realm) == len(session), "the realm has %v for %s, its session %v", realm, name, session)
 	for id, notice := range session {
 		_, known := realm[id]

@@ -82,16 +82,16 @@ func registrationGet(m *metaRequest) (metaOp, error) {
 
 func registrationListCallees(m *metaRequest) (metaOp, error) {
 	return ofRegistration(m, func(reg *Registration) any {
-		ids := make([]protocol.ID, len(reg.Callees))
-		for i, e := range reg.Callees {
-			ids[i] = e.Peer.ID
+		ids := make([]protocol.ID, 0, reg.Callees.Len())
+		for e := range reg.Callees.All {
+			ids = append(ids, e.Peer.ID)
 		}
 		return ids
 	})
 }
 
 func registrationCountCallees(m *metaRequest) (metaOp, error) {
-	return ofRegistration(m, func(reg *Registration) any { return len(reg.Callees) })
+	return ofRegistration(m, func(reg *Registration) any { return reg.Callees.Len() })
 }
 
 func registrationRemoveCallee(m *metaRequest) (metaOp, error) {
@@ -105,7 +105,7 @@ func registrationRemoveCallee(m *metaRequest) (metaOp, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !reg.serves(callee.peer) {
+		if !callee.serves(reg) {
 			return nil, metaErrorf(protocol.ErrorNoSuchRegistration, "session %d does not serve registration %d", session, id)
 		}
 		r.revokeRegistration(callee, reg, reason)

@@ -59,7 +59,12 @@ func (r *Realm) sessions(roles []string) []protocol.ID {
 
 func sessionCount(m *metaRequest) (metaOp, error) {
 	roles, err := roleFilter(m)
-	return func(r *Realm, _ *member) ([]any, error) { return []any{len(r.sessions(roles))}, nil }, err
+	return func(r *Realm, _ *member) ([]any, error) {
+		if roles == nil { // no list is made of what may be many
+			return []any{len(r.members) - r.internal}, nil
+		}
+		return []any{len(r.sessions(roles))}, nil
+	}, err
 }
 
 func sessionList(m *metaRequest) (metaOp, error) {

@@ -117,7 +117,8 @@ func (s *Session) Flush(eff Effects) {
 
 func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *filter, eff Effects) {
 	for _, chunk := range sub.Subscribers.chunks {
-		for _, p := range chunk {
+		for i := range chunk {
+			p := chunk[i].value
 			if p == s.peer && !includeMe || f != nil && !f.admits(p) {
 				continue
 			}

@@ -18,20 +18,22 @@ import (
 // soon as anybody knows that it is registered. A session holds back what reaches it
 // early, between the two steps (see Session.Deliver).
 type Realm struct {
-	members map[protocol.ID]*member
-	regs    map[protocol.ID]*Registration
-	subs    map[protocol.ID]*topicEntry
-	current Snapshot
-	changed bool
-	answers []Reply
-	handed  []Reply // by the last Commit, to be used again
-	pending int     // bytes, roughly
-	replays int     // answers that wait for Mark
-	marked  int     // answers that Mark completes; 0 if it is not due
-	nextID  protocol.ID
-	now     time.Time // of the change under way
-	leaving *Peer     // it gets no event any more
-	lists   metaLists
+	members  map[protocol.ID]*member
+	internal int // members that are internal
+	regs     map[protocol.ID]*Registration
+	subs     map[protocol.ID]*topicEntry
+	current  Snapshot
+	changed  bool
+	answers  []Reply
+	handed   []Reply // by the last Commit, to be used again
+	pending  int     // bytes, roughly
+	replays  int     // answers that wait for Mark
+	marked   int     // answers that Mark completes; 0 if it is not due
+	nextID   protocol.ID
+	places   uint64    // that were given away
+	now      time.Time // of the change under way
+	leaving  *Peer     // it gets no event any more
+	lists    metaLists
 
 	retained retention
 }
@@ -47,7 +49,7 @@ type Reply struct {
 // audience is whom an event of the realm is for, as of one moment: many events for many
 // subscribers take no more memory than both.
 type audience struct {
-	peers  PeerSet
+	peers  Queue[*Peer]
 	except *Peer // nil: nobody
 	filter *filter
 }
@@ -65,18 +67,18 @@ func (r *Reply) Receivers(yield func(*Peer) bool) {
 	}
 }
 
-// member is a session and what it holds.
+// member is a session and what it holds: the places that it has among the callees of registrations
+// and the subscribers of subscriptions.
 type member struct {
 	peer *Peer
-	regs map[protocol.ID]struct{}
-	subs map[protocol.ID]struct{}
+	regs map[protocol.ID]uint64
+	subs map[protocol.ID]uint64
 	last *testaments // nil: none
 }
 
-// topicEntry is a subscription and where each subscriber stands in its set.
+// topicEntry is a subscription, and what is kept of its events.
 type topicEntry struct {
 	sub     *Subscription
-	index   map[protocol.ID]int
 	history *history // nil if there is none: else the subscription stays without subscribers
 }
 
@@ -105,7 +107,9 @@ func (r *Realm) Join(now time.Time, p *Peer) {
 	r.now = now
 	r.members[p.ID] = &member{peer: p}
 	r.lists.sessions = nil
-	if !p.Internal {
+	if p.Internal {
+		r.internal++
+	} else {
 		r.metaEvent(onJoin, p)
 	}
 }
@@ -124,12 +128,15 @@ func (r *Realm) Leave(now time.Time, p *Peer) {
 func (r *Realm) remove(m *member) {
 	r.leaving = m.peer
 	for _, id := range slices.Sorted(maps.Keys(m.regs)) {
-		r.dropCallee(r.regs[id], m.peer)
+		r.dropCallee(r.regs[id], m)
 	}
 	for _, id := range slices.Sorted(maps.Keys(m.subs)) {
-		r.dropSubscriber(r.subs[id], m.peer)
+		r.dropSubscriber(r.subs[id], m)
 	}
 	delete(r.members, m.peer.ID)
+	if m.peer.Internal {
+		r.internal--
+	}
 	r.lists.sessions = nil
 	r.leaving = nil
 }

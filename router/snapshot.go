@@ -38,7 +38,7 @@ type Registration struct {
 	Match   protocol.Match
 	Invoke  protocol.InvokePolicy
 	Created time.Time
-	Callees []Endpoint // in the order of registration
+	Callees Queue[Endpoint]
 	cursor  *atomic.Uint64
 }
 
@@ -51,36 +51,47 @@ type Endpoint struct {
 
 // pick returns the callee for the next call. random returns a number below n.
 func (r *Registration) pick(random func(n int) int) *Endpoint {
-	n := len(r.Callees)
+	return r.Callees.at(r.choose(random))
+}
+
+func (r *Registration) choose(random func(n int) int) int {
+	n := r.Callees.Len()
 	switch r.Invoke {
 	case protocol.InvokeRoundRobin:
-		return &r.Callees[(r.cursor.Add(1)-1)%uint64(n)]
+		return int((r.cursor.Add(1) - 1) % uint64(n)) //nolint:gosec // both are small
 	case protocol.InvokeRandom:
-		return &r.Callees[random(n)]
+		return random(n)
 	case protocol.InvokeLast:
-		return &r.Callees[n-1]
+		return n - 1
 	case protocol.InvokeSingle, protocol.InvokeFirst:
-		return &r.Callees[0]
+		return 0
 	default:
-		return &r.Callees[0]
+		return 0
 	}
 }
 
-// pickOther is pick without the callees that are to be avoided; nil if no other is left.
+// pickOther is pick without the callees that are to be avoided, which are few: the next one counts in place of
+// each. Nil if no other is left.
 func (r *Registration) pickOther(random func(n int) int, avoid []*Peer) *Endpoint {
-	rest := *r
-	rest.Callees = slices.DeleteFunc(slices.Clone(r.Callees), func(e Endpoint) bool { return slices.Contains(avoid, e.Peer) })
-	if len(rest.Callees) == 0 {
-		return nil
+	n, step := r.Callees.Len(), 1
+	if r.Invoke == protocol.InvokeLast {
+		step = n - 1
 	}
-	return rest.pick(random)
+	i := r.choose(random)
+	for range min(n, len(avoid)+1) {
+		if e := r.Callees.at(i); !slices.Contains(avoid, e.Peer) {
+			return e
+		}
+		i = (i + step) % n
+	}
+	return nil
 }
 
 // cursorFor returns a round robin cursor for the registration without its i-th
 // callee, or with another one behind the last if there is no i-th: the one whose turn
 // it was is still next, so that nobody is skipped.
 func (r *Registration) cursorFor(i int) *atomic.Uint64 {
-	next := r.cursor.Load() % uint64(len(r.Callees))
+	next := r.cursor.Load() % uint64(r.Callees.Len()) //nolint:gosec // it is positive
 	if uint64(i) < next {
 		next--
 	}
@@ -95,61 +106,6 @@ type Subscription struct {
 	Topic       protocol.URI
 	Match       protocol.Match
 	Created     time.Time
-	Subscribers PeerSet
+	Subscribers Queue[*Peer]
 	history     bool // its events are kept
-}
-
-// PeerSet is an immutable set of peers, kept in chunks so that adding one to a
-// large set does not copy all of it.
-type PeerSet struct {
-	chunks [][]*Peer
-	n      int
-}
-
-const chunkSize = 256
-
-// Len returns the number of peers.
-func (s PeerSet) Len() int { return s.n }
-
-// All calls yield for every peer until it returns false.
-func (s PeerSet) All(yield func(*Peer) bool) {
-	for _, c := range s.chunks {
-		for _, p := range c {
-			if !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-func (s PeerSet) at(i int) *Peer { return s.chunks[i/chunkSize][i%chunkSize] }
-
-// with returns the set with p behind all others.
-func (s PeerSet) with(p *Peer) PeerSet {
-	last := s.n / chunkSize
-	chunks := append(make([][]*Peer, 0, last+1), s.chunks...)
-	if last == len(chunks) {
-		chunks = append(chunks, nil)
-	}
-	chunks[last] = append(slices.Clip(chunks[last]), p)
-	return PeerSet{chunks: chunks, n: s.n + 1}
-}
-
-// replaceLast returns the set with the last peer removed and put in place of the
-// i-th, which leaves the set.
-func (s PeerSet) replaceLast(i int) PeerSet {
-	last := s.n - 1
-	moved := s.at(last)
-	chunks := append(make([][]*Peer, 0, len(s.chunks)), s.chunks...)
-	if i != last {
-		c := append([]*Peer(nil), chunks[i/chunkSize]...)
-		c[i%chunkSize] = moved
-		chunks[i/chunkSize] = c
-	}
-	tail := chunks[last/chunkSize]
-	chunks[last/chunkSize] = append([]*Peer(nil), tail[:len(tail)-1]...)
-	if last%chunkSize == 0 {
-		chunks = chunks[:last/chunkSize]
-	}
-	return PeerSet{chunks: chunks, n: last}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 
@@ -120,70 +119,6 @@ func TestTableEdges(t *testing.T) {
 	require.Empty(t, newTable[string]().all("x"))
 }
 
-func TestPeerSet(t *testing.T) {
-	t.Parallel()
-	seed := rand.Uint64() //nolint:gosec // a test is no secret
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test is no secret
-	var set, frozen PeerSet
-	var want, was []*Peer
-	for i := range 5000 {
-		// It grows beyond two chunks, and shrinks to nothing, and so on.
-		if grow := i/1200%2 == 0; len(want) == 0 || (rng.IntN(10) < 8) == grow {
-			p := &Peer{ID: protocol.ID(i + 1)} //nolint:gosec // i is small
-			set, want = set.with(p), append(want, p)
-		} else {
-			i := rng.IntN(len(want))
-			last := len(want) - 1
-			set = set.replaceLast(i)
-			want[i] = want[last]
-			want = want[:last]
-		}
-		holds(set.Len() == len(want), "%d peers, not %d", set.Len(), len(want))
-		if i%100 == 0 {
-			require.Equal(t, want, peersOf(set))
-			require.Equal(t, was, peersOf(frozen), "a set that somebody holds has changed")
-			frozen, was = set, slices.Clone(want)
-		}
-		for j := range want {
-			holds(set.at(j) == want[j], "peer %d is another", j)
-		}
-		for _, c := range set.chunks {
-			holds(len(c) > 0 && len(c) <= chunkSize, "a chunk of %d", len(c))
-		}
-	}
-	n := 0
-	for range set.All {
-		if n++; n == 3 {
-			break
-		}
-	}
-	require.LessOrEqual(t, n, 3)
-}
-
-func peersOf(s PeerSet) []*Peer {
-	var all []*Peer
-	for p := range s.All {
-		all = append(all, p)
-	}
-	return all
-}
-
-// Two sets made of one must not share what they add.
-func TestPeerSetForks(t *testing.T) {
-	t.Parallel()
-	var base PeerSet
-	for i := range chunkSize + 5 {
-		base = base.with(&Peer{ID: protocol.ID(i + 1)}) //nolint:gosec // i is small
-	}
-	a, b := base.with(&Peer{AuthID: "a"}), base.with(&Peer{AuthID: "b"})
-	require.Equal(t, "a", a.at(chunkSize+5).AuthID)
-	require.Equal(t, "b", b.at(chunkSize+5).AuthID)
-	c := a.replaceLast(0)
-	require.Equal(t, "a", c.at(0).AuthID)
-	require.Equal(t, protocol.ID(1), a.at(0).ID)
-}
-
 // Filters decide alike whether their lists are long or short.
 func TestFilterAgreesWithNaiveFilter(t *testing.T) {
 	t.Parallel()
@@ -195,7 +130,7 @@ func TestFilterAgreesWithNaiveFilter(t *testing.T) {
 	for i := range 60 {
 		p := &Peer{ID: protocol.ID(i + 1), AuthID: fmt.Sprint("id", i%20), AuthRole: fmt.Sprint("role", i%5)} //nolint:gosec // i is small
 		peers = append(peers, p)
-		sub.Subscribers = sub.Subscribers.with(p)
+		sub.Subscribers = sub.Subscribers.with(uint64(i+1), p) //nolint:gosec // i is small
 	}
 	require.Nil(t, newFilter(nil, nil))
 	for range 500 {
@@ -232,9 +167,9 @@ func TestLongFilterForManyReceivers(t *testing.T) {
 	t.Parallel()
 	long := &protocol.EventFilter{Exclude: make([]protocol.ID, 1000), EligibleAuthID: make([]string, 1000)}
 	one, many := &Subscription{}, &Subscription{}
-	one.Subscribers = one.Subscribers.with(&Peer{ID: 1})
+	one.Subscribers = one.Subscribers.with(1, &Peer{ID: 1})
 	for i := range 100 {
-		many.Subscribers = many.Subscribers.with(&Peer{ID: protocol.ID(i + 1)}) //nolint:gosec // i is small
+		many.Subscribers = many.Subscribers.with(uint64(i+1), &Peer{ID: protocol.ID(i + 1)}) //nolint:gosec // i is small
 	}
 	f := newFilter(long, []*Subscription{one, many})
 	require.NotNil(t, f.exclude.many)
@@ -245,7 +180,10 @@ func TestLongFilterForManyReceivers(t *testing.T) {
 
 func TestPick(t *testing.T) {
 	t.Parallel()
-	r := &Registration{Callees: make([]Endpoint, 3)}
+	r := &Registration{}
+	for place := range uint64(3) {
+		r.Callees = r.Callees.with(place+1, Endpoint{Peer: &Peer{ID: protocol.ID(place + 1)}})
+	}
 	for _, tt := range []struct {
 		policy protocol.InvokePolicy
 		random int
@@ -264,6 +202,6 @@ func TestPick(t *testing.T) {
 			require.Equal(t, 3, n)
 			return tt.random
 		})
-		require.Same(t, &r.Callees[tt.want], got, "%s", tt.policy)
+		require.Same(t, r.Callees.at(tt.want), got, "%s", tt.policy)
 	}
 }
