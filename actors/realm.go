@@ -43,6 +43,7 @@ type realmActor struct {
 	ref     *realmRef
 	realm   *router.Realm
 	pending int // commands since the last commit
+	stale   int // commands since all sessions were told to refresh
 }
 
 // newRealmRef starts the realm's actor.
@@ -112,11 +113,12 @@ func (r *realmActor) changed() {
 // commit publishes what changed and then tells the sessions: whoever hears of a
 // registration finds it in the snapshot.
 func (r *realmActor) commit() {
-	r.pending = 0
 	snapshot, replies := r.realm.Commit()
 	if snapshot != nil {
 		r.ref.snapshot.Store(snapshot)
+		r.stale += r.pending
 	}
+	r.pending = 0
 	for len(replies) > 0 {
 		n := 1
 		switch first := &replies[0]; first.Delivery.Kind {
@@ -136,6 +138,20 @@ func (r *realmActor) commit() {
 	}
 	if r.realm.Behind() {
 		r.host.send(r.ref.pid, &realmMark{})
+	}
+	r.refresh()
+}
+
+// refresh has every session take the latest snapshot, once there were as many changes as there are sessions. One
+// that has nothing to do would keep alive, for as long as it is idle, every session that was there when it last had.
+func (r *realmActor) refresh() {
+	const least = 256
+	if r.stale < max(least, r.realm.Size()) {
+		return
+	}
+	r.stale = 0
+	for _, p := range r.realm.Members() {
+		r.host.send(handleOf(p).pid, &refresh{})
 	}
 }
 

@@ -43,6 +43,8 @@ type (
 	overrun struct{}
 	// lookDue is the timer of looking whether reading and sending may go on.
 	lookDue struct{}
+	// refresh has a session forget what the realm has replaced.
+	refresh struct{}
 	// retire comes after everything that was posted before the session was gone.
 	retire struct{}
 )
@@ -127,6 +129,8 @@ func (s *routerSession) Receive(ctx actor.Context) {
 		s.overdue(m)
 	case *decided:
 		s.decided(m)
+	case *refresh:
+		s.refresh()
 	case *retire:
 		ctx.Stop(s.self)
 	case *actor.Stopping:
@@ -358,6 +362,13 @@ func (s *routerSession) deliver(b *deliveries) {
 	s.large = large{}
 	b.free()
 	s.endTurn()
+}
+
+// refresh lets go of a snapshot that the realm has replaced, and of what was remembered of it.
+func (s *routerSession) refresh() {
+	if s.session != nil {
+		s.session.Route(s.realm.snapshot.Load())
+	}
 }
 
 func (s *routerSession) expire(m *callExpired) {

@@ -155,6 +155,9 @@ func (r *Realm) farewell(m *member) {
 	}
 }
 
+// Size returns the number of sessions of the realm.
+func (r *Realm) Size() int { return len(r.members) }
+
 // Members returns the sessions of the realm, in no order.
 func (r *Realm) Members() []*Peer {
 	peers := make([]*Peer, 0, len(r.members))
