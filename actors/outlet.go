@@ -59,6 +59,19 @@ func (o *frameOutlet) send(m protocol.Message) error {
 	return nil
 }
 
+// accepts reports whether the peer takes each of the messages.
+func (o *frameOutlet) accepts(frames []byte) bool {
+	if o.maxSend == 0 || len(frames) <= o.maxSend {
+		return true
+	}
+	for m := range o.framing.Messages(frames) {
+		if len(m) > o.maxSend {
+			return false
+		}
+	}
+	return true
+}
+
 // sendFrames queues events that are encoded already.
 func (o *frameOutlet) sendFrames(frames []byte) {
 	o.buf = bufferFor(o.buf, len(frames))

@@ -57,7 +57,7 @@ func (s *routerSession) sendError(t protocol.MessageType, request protocol.ID, u
 func (s *routerSession) SendEvents(run *router.Events) {
 	if out, ok := s.out.(*frameOutlet); ok {
 		variant := handleOf(s.peer).variant
-		if frames := run.Encoded[variant]; len(frames) > 0 && (out.maxSend == 0 || len(frames) <= out.maxSend) {
+		if frames := run.Encoded[variant]; len(frames) > 0 && out.accepts(frames) {
 			out.sendFrames(frames)
 			return
 		}
@@ -197,13 +197,15 @@ func (s *routerSession) postEvents(to *router.Peer, run *router.Events) {
 	s.watch(handle, run.Size())
 }
 
-// encodeRun encodes a run for one kind of receiver. The result is never nil; empty
-// means that the run has to be sent event by event.
+// encodeRun encodes a run for one kind of receiver, unless the messages were encoded before, for
+// the other transport. The result is never nil; empty means that the run has to be sent event by
+// event.
 func encodeRun(run *router.Events, variant int, ser protocol.Serializer) []byte {
-	framing := transport.Framing{Kind: transport.RawSocket}
-	if variant >= webSocketVariants {
-		framing = transport.Framing{Kind: transport.WebSocket, Binary: ser.Binary()}
+	other := (variant + webSocketVariants) % len(run.Encoded)
+	if done := run.Encoded[other]; len(done) > 0 {
+		return reframe(done, framingOf(other, ser), framingOf(variant, ser))
 	}
+	framing := framingOf(variant, ser)
 	const header = 64
 	b := make([]byte, 0, run.Size()+header*len(run.List))
 	var err error
@@ -213,6 +215,28 @@ func encodeRun(run *router.Events, variant int, ser protocol.Serializer) []byte 
 		}
 	}
 	return b
+}
+
+// reframe makes frames for another transport. The result is empty if a message is too long for it.
+func reframe(frames []byte, from, to transport.Framing) []byte {
+	b := make([]byte, 0, len(frames)+len(frames)/8)
+	var err error
+	for m := range from.Messages(frames) {
+		start := len(b)
+		b = append(to.BeginSized(b, len(m)), m...)
+		if b, err = to.End(b, start); err != nil {
+			return []byte{}
+		}
+	}
+	return b
+}
+
+// framingOf returns what the router sends to receivers of a kind.
+func framingOf(variant int, ser protocol.Serializer) transport.Framing {
+	if variant < webSocketVariants {
+		return transport.Framing{Kind: transport.RawSocket}
+	}
+	return transport.Framing{Kind: transport.WebSocket, Binary: ser.Binary()}
 }
 
 // webSocketVariants is the first index of Events.Encoded for WebSocket.

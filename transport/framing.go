@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"unicode/utf8"
 )
@@ -116,6 +117,36 @@ func (f Framing) End(dst []byte, start int) ([]byte, error) {
 	}
 	putRawHeader(dst[start:], rawMessage, n)
 	return dst, nil
+}
+
+// Messages yields the messages of whole frames that End has made, without mask. They are parts of
+// frames.
+func (f Framing) Messages(frames []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(frames) > 0 {
+			start, n := f.body(frames)
+			if !yield(frames[start : start+n : start+n]) {
+				return
+			}
+			frames = frames[start+n:]
+		}
+	}
+}
+
+// body returns where the body of the first frame is, and its length.
+func (f Framing) body(frames []byte) (start, n int) {
+	if f.Kind == RawSocket {
+		header := binary.BigEndian.Uint32(frames)
+		return rawHeader, int(header&0xFFFFFF | header>>27&1<<24)
+	}
+	switch n := frames[1]; n {
+	case wsLength16:
+		return wsHeaderLen(wsMedium), int(binary.BigEndian.Uint16(frames[2:]))
+	case wsLength64:
+		return wsHeaderLen(wsMedium + 1), int(binary.BigEndian.Uint64(frames[2:])) // it was an int
+	default:
+		return wsHeaderLen(wsShort), int(n)
+	}
 }
 
 // putRawHeader writes the header of a frame with n <= MaxMessageSize octets of body.

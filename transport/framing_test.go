@@ -64,6 +64,29 @@ func TestFramingRoundTrip(t *testing.T) {
 	}
 }
 
+func TestFramingMessages(t *testing.T) {
+	t.Parallel()
+	sizes := []int{0, 1, 125, 126, 65535, 65536, MaxMessageSize - 1, MaxMessageSize, 3}
+	for _, f := range allFramings[:3] {
+		var frames []byte
+		for _, n := range sizes {
+			var err error
+			start := len(frames)
+			frames, err = f.End(append(f.BeginSized(frames, n), body(n)...), start)
+			require.NoError(t, err)
+		}
+		var got []int
+		for m := range f.Messages(frames) {
+			require.True(t, bytes.Equal(body(len(m)), m), "%s: %d octets", f.name(), len(m))
+			got = append(got, len(m))
+		}
+		require.Equal(t, sizes, got, f.name())
+		for range f.Messages(frames) {
+			break
+		}
+	}
+}
+
 func (f Framing) name() string {
 	name := f.Kind.String()
 	if f.Binary {
