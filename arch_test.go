@@ -27,10 +27,10 @@ const (
 // free: an example of a low layer may use a higher one.
 var layers = map[string][]string{
 	"protocol":   {},
-	"internal":   {},
+	"internal":   {"protocol"},
 	"transport":  {"protocol"},
-	"session":    {"protocol"},
-	"router":     {"protocol"},
+	"session":    {"internal", "protocol"},
+	"router":     {"internal", "protocol"},
 	"supervisor": {"protocol"},
 	"actors":     {"protocol", "transport", "session", "router", "supervisor"},
 	".":          {"internal", "protocol", "transport", "session", "router", "supervisor", "actors"},

@@ -61,7 +61,7 @@ func (g *gate) parks(s *Session, m protocol.Message) bool {
 	case *protocol.Call, *protocol.Publish, *protocol.Register, *protocol.Unregister,
 		*protocol.Subscribe, *protocol.Unsubscribe, *protocol.Goodbye:
 	case *protocol.Cancel:
-		if s.calls[m.Request] != nil {
+		if s.underWay(m.Request) != nil {
 			return false // the call is not one of those that wait
 		}
 	default:

@@ -220,9 +220,9 @@ func (c *client) checkAtRest() {
 		return
 	}
 	holds(len(c.pending) == 0, "%s waits for answers to %v", c.x.name, c.pending)
-	holds(len(c.calls) == len(c.x.s.calls), "%s has calls its session does not have", c.x.name)
+	holds(len(c.calls) == c.x.s.calls.Len(), "%s has calls its session does not have", c.x.name)
 	for id := range c.calls {
-		holds(c.x.s.calls[id] != nil, "%s waits for an answer to call %d", c.x.name, id)
+		holds(c.x.s.underWay(id) != nil, "%s waits for an answer to call %d", c.x.name, id)
 	}
 	if !c.x.peer.Roles.Supports(protocol.Subscriber, protocol.FeatureSubscriptionRevocation) { // it was not told of removals
 		maps.DeleteFunc(c.subs, func(id protocol.ID, _ pattern) bool {

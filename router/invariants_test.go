@@ -141,10 +141,10 @@ func (x table[T]) checkInvariants(want int) {
 
 // checkInvariants panics when the records of the session contradict each other.
 func (s *Session) checkInvariants() {
-	for id, c := range s.calls {
+	for id, c := range s.calls.All() {
 		holds(c.request == id && c.caller == s.peer, "call %d is not the session's: %+v", id, c)
 	}
-	for id, c := range s.invocations {
+	for id, c := range s.invocations.All() {
 		holds(c.invocation == id && c.callee == s.peer, "invocation %d is not the session's: %+v", id, c)
 	}
 	holds(s.registering >= 0 && s.subscribing >= 0, "%d, %d answers too many", s.registering, s.subscribing)
@@ -155,7 +155,7 @@ func (s *Session) checkInvariants() {
 	holds(len(s.routes) <= maxRoutes, "%d routes are remembered", len(s.routes))
 	if s.closing || s.over {
 		holds(s.asked == s.answered, "a session that left waits for answers")
-		holds(len(s.calls)+len(s.invocations)+len(s.held)+len(s.regs)+len(s.subs)+len(s.routes) == 0, "a session that left keeps %+v", s)
+		holds(s.calls.Len()+s.invocations.Len()+len(s.held)+len(s.regs)+len(s.subs)+len(s.routes) == 0, "a session that left keeps %+v", s)
 	}
 }
 
@@ -188,14 +188,14 @@ func (w *world) checkAtRest() {
 }
 
 func (x *site) checkCallsAtRest() {
-	for _, c := range x.s.calls {
-		holds(c.callee.Handle.(*site).s.invocations[c.invocation] == c, "nobody will answer call %d of %s", c.request, x.name)
+	for _, c := range x.s.calls.All() {
+		holds(c.callee.Handle.(*site).s.serving(c.invocation) == c, "nobody will answer call %d of %s", c.request, x.name)
 	}
-	for _, c := range x.s.invocations {
-		holds(c.caller.Handle.(*site).s.calls[c.request] == c, "nobody waits for invocation %d of %s", c.invocation, x.name)
+	for _, c := range x.s.invocations.All() {
+		holds(c.caller.Handle.(*site).s.underWay(c.request) == c, "nobody waits for invocation %d of %s", c.invocation, x.name)
 	}
 	for request := range x.timers {
-		holds(x.s.calls[request] != nil, "the timer of call %d of %s is left behind", request, x.name)
+		holds(x.s.underWay(request) != nil, "the timer of call %d of %s is left behind", request, x.name)
 	}
 }
 

@@ -402,7 +402,7 @@ func (c *chaos) probeProcedure(cl *client) {
 	m := c.call(cl)
 	m.Options.Timeout = 0
 	best, callees := c.naiveCallees(string(m.Procedure))
-	full := c.cfg.MaxCalls > 0 && len(cl.x.s.calls) >= c.cfg.MaxCalls
+	full := c.cfg.MaxCalls > 0 && cl.x.s.calls.Len() >= c.cfg.MaxCalls
 	c.receipts()
 	cl.x.post(m)
 	c.drain()

@@ -18,7 +18,7 @@ func (s *Session) call(m *protocol.Call, eff Effects) error {
 	if m.Options.Progress {
 		return &protocol.ViolationError{Message: protocol.TypeCall, Field: "progress", Problem: "progressive call invocations were not announced"}
 	}
-	if s.cfg.LaxRequestIDs && s.calls[m.Request] != nil {
+	if s.cfg.LaxRequestIDs && s.underWay(m.Request) != nil {
 		return &protocol.ViolationError{Message: protocol.TypeCall, Field: "Request", Problem: "a call with this id is under way"}
 	}
 	return s.routeCall(m, eff)
@@ -52,7 +52,7 @@ func (s *Session) routeCall(m *protocol.Call, eff Effects) error {
 		s.refuse(protocol.TypeCall, m.Request, refusal, eff)
 		return nil
 	}
-	if len(s.calls) >= s.cfg.MaxCalls {
+	if s.calls.Len() >= s.cfg.MaxCalls {
 		s.refuseLimit(protocol.TypeCall, m.Request, fmt.Sprintf("MaxCalls is %d", s.cfg.MaxCalls), eff)
 		return nil
 	}
@@ -66,13 +66,22 @@ func (s *Session) routeCall(m *protocol.Call, eff Effects) error {
 	return nil
 }
 
+// underWay returns the peer's call with that id; nil if there is none, or none any more.
+func (s *Session) underWay(request protocol.ID) *Call {
+	c, _ := s.calls.Get(request)
+	return c
+}
+
+// serving returns the call that the peer works on under an invocation id, or nil.
+func (s *Session) serving(invocation protocol.ID) *Call {
+	c, _ := s.invocations.Get(invocation)
+	return c
+}
+
 // dispatch hands a call to the callee that was picked for it.
 func (s *Session) dispatch(m *protocol.Call, c *Call, eff Effects) {
 	c.caller, c.callee, c.request = s.peer, c.endpoint.Peer, m.Request
-	if s.calls == nil {
-		s.calls = make(map[protocol.ID]*Call)
-	}
-	s.calls[m.Request] = c
+	s.calls.Put(m.Request, c)
 	if m.Options.Timeout > 0 && !c.endpoint.ForwardTimeout {
 		c.timeout = milliseconds(m.Options.Timeout)
 		eff.StartTimer(m.Request, c.timeout)
@@ -87,7 +96,7 @@ func (s *Session) refused(d *Delivery, eff Effects) {
 	const most = 8
 	c := d.Call
 	m, ok := d.Message.(*protocol.Call)
-	if !ok || s.calls[c.request] != c {
+	if !ok || s.underWay(c.request) != c {
 		return
 	}
 	r, _ := s.procedure(m.Procedure)
@@ -146,10 +155,7 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 	// The specification wants call canceling of such callees too, which Autobahn|JS does
 	// not announce. Nothing depends on it: only who understands INTERRUPT is sent one.
 	c.progress = m.Options.ReceiveProgress && s.peer.asCallee(protocol.FeatureProgressiveCallResults)
-	if s.invocations == nil {
-		s.invocations = make(map[protocol.ID]*Call)
-	}
-	s.invocations[c.invocation] = c
+	s.invocations.Put(c.invocation, c)
 	out := s.outgoing()
 	out.invocation = protocol.Invocation{
 		Request:      c.invocation,
@@ -186,7 +192,7 @@ func (s *Session) yield(m *protocol.Yield, eff Effects) error {
 		}
 		return nil
 	}
-	delete(s.invocations, m.Request)
+	s.invocations.Remove(m.Request)
 	eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: m})
 	return nil
 }
@@ -200,7 +206,7 @@ func (s *Session) calleeError(m *protocol.Error, eff Effects) error {
 	if c == nil {
 		return err
 	}
-	delete(s.invocations, m.Request)
+	s.invocations.Remove(m.Request)
 	if !m.Error.Valid() { // the caller need not put up with it
 		valid := *m
 		valid.Error = protocol.ErrorRuntime
@@ -214,7 +220,7 @@ func (s *Session) calleeError(m *protocol.Error, eff Effects) error {
 // not under way any more is a late answer, to be dropped; one that was never issued
 // is a violation.
 func (s *Session) served(t protocol.MessageType, id protocol.ID) (*Call, error) {
-	if c := s.invocations[id]; c != nil {
+	if c := s.serving(id); c != nil {
 		return c, nil
 	}
 	if id > s.invocation {
@@ -227,7 +233,7 @@ func (s *Session) served(t protocol.MessageType, id protocol.ID) (*Call, error) 
 func (s *Session) answer(d *Delivery, eff Effects) {
 	c := d.Call
 	m, ok := d.Message.(*protocol.Yield)
-	if !ok || s.calls[c.request] != c {
+	if !ok || s.underWay(c.request) != c {
 		return // answered, canceled or timed out before
 	}
 	if m.Options.Progress {
@@ -250,7 +256,7 @@ func (s *Session) answer(d *Delivery, eff Effects) {
 // callFailed passes a final error on to the session's own peer, the caller.
 func (s *Session) callFailed(d *Delivery, eff Effects) {
 	c := d.Call
-	if s.calls[c.request] != c {
+	if s.underWay(c.request) != c {
 		return
 	}
 	s.forget(c, eff)
@@ -263,7 +269,7 @@ func (s *Session) callFailed(d *Delivery, eff Effects) {
 }
 
 func (s *Session) forget(c *Call, eff Effects) {
-	delete(s.calls, c.request)
+	s.calls.Remove(c.request)
 	if c.timeout > 0 {
 		eff.StopTimer(c.request)
 	}
@@ -272,7 +278,7 @@ func (s *Session) forget(c *Call, eff Effects) {
 // cancel handles CANCEL (Advanced Profile, "Call Canceling"). The mode is killnowait
 // unless the caller chose one; a callee that cannot be interrupted is skipped.
 func (s *Session) cancel(m *protocol.Cancel, eff Effects) {
-	c := s.calls[m.Request]
+	c := s.underWay(m.Request)
 	if c == nil || c.canceled {
 		return
 	}
@@ -288,7 +294,7 @@ func (s *Session) cancel(m *protocol.Cancel, eff Effects) {
 
 // Expire handles the timer of a call: too late, ERROR timeout.
 func (s *Session) Expire(request protocol.ID, eff Effects) {
-	if c := s.calls[request]; c != nil {
+	if c := s.underWay(request); c != nil {
 		s.abandon(c, protocol.CancelKillNoWait, protocol.ErrorTimeout, eff)
 	}
 }
@@ -308,12 +314,12 @@ func (s *Session) abandon(c *Call, mode protocol.CancelMode, reason protocol.URI
 // wanted any more, or wanted at once.
 func (s *Session) interruptCallee(d *Delivery, eff Effects) {
 	c := d.Call
-	if s.invocations[c.invocation] != c {
+	if s.serving(c.invocation) != c {
 		s.dropHeld(d, eff)
 		return
 	}
 	if d.Mode != protocol.CancelKill {
-		delete(s.invocations, c.invocation)
+		s.invocations.Remove(c.invocation)
 	}
 	if d.Mode == protocol.CancelSkip || !s.peer.interruptible() {
 		return
@@ -380,7 +386,7 @@ func (s *Session) unregister(m *protocol.Unregister, eff Effects) error {
 
 // CalleeGone fails the calls that wait for a session which has ended.
 func (s *Session) CalleeGone(callee *Peer, eff Effects) {
-	for _, c := range s.calls {
+	for _, c := range s.calls.All() {
 		if c.callee == callee {
 			s.callFailed(&Delivery{Kind: CallFailed, Call: c, Error: protocol.ErrorCanceled}, eff)
 		}

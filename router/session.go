@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/cloverleaf-wamp/cloverleaf/internal/idtable"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
@@ -66,11 +67,11 @@ type Session struct {
 	cfg  SessionConfig
 	snap *Snapshot
 
-	watermark   protocol.ID           // the last request id of the peer
-	called      protocol.ID           // the last CALL.Request that went to a callee
-	calls       map[protocol.ID]*Call // by CALL.Request: what the peer waits for
-	invocation  protocol.ID           // the last invocation id sent
-	invocations map[protocol.ID]*Call // by INVOCATION.Request: what the peer works on
+	watermark   protocol.ID          // the last request id of the peer
+	called      protocol.ID          // the last CALL.Request that went to a callee
+	calls       idtable.Table[*Call] // by CALL.Request: what the peer waits for
+	invocation  protocol.ID          // the last invocation id sent
+	invocations idtable.Table[*Call] // by INVOCATION.Request: what the peer works on
 	// What the peer has registered and subscribed, as of the realm's last answer. True
 	// means that it has given notice with UNREGISTER or UNSUBSCRIBE, unanswered yet.
 	regs, subs map[protocol.ID]bool
@@ -239,14 +240,16 @@ func (s *Session) Goodbye(reason protocol.URI, message string, eff Effects) {
 // callers get ErrorCanceled. Nothing is sent to the peer.
 func (s *Session) Leave(eff Effects) {
 	s.Flush(eff)
-	for id, c := range s.calls {
+	for id, c := range s.calls.All() {
 		eff.StopTimer(id)
 		eff.Deliver(c.callee, Delivery{Kind: Interrupt, Call: c, Mode: protocol.CancelKillNoWait, Error: protocol.ErrorCanceled})
 	}
-	for _, c := range s.invocations {
+	for _, c := range s.invocations.All() {
 		eff.Deliver(c.caller, Delivery{Kind: CallFailed, Call: c, Error: protocol.ErrorCanceled})
 	}
-	s.calls, s.invocations, s.regs, s.subs, s.routes = nil, nil, nil, nil, nil
+	s.calls.Clear()
+	s.invocations.Clear()
+	s.regs, s.subs, s.routes = nil, nil, nil
 	s.answered, s.registering, s.subscribing = s.asked, 0, 0
 	s.closing, s.gate = true, nil
 	s.release(eff)
@@ -337,7 +340,7 @@ func giveNotice(set map[protocol.ID]bool, id protocol.ID) bool {
 func (s *Session) nextRequest(t protocol.MessageType, id protocol.ID) error {
 	want := s.watermark.Next()
 	s.watermark = id
-	if id != want && !s.cfg.LaxRequestIDs {
+	if id == 0 || id != want && !s.cfg.LaxRequestIDs {
 		return &protocol.ViolationError{Message: t, Field: "Request", Problem: fmt.Sprintf("is %d, want the next id, %d", id, want)}
 	}
 	return nil

@@ -75,7 +75,7 @@ func BenchmarkMachineServe(b *testing.B) {
 	for b.Loop() {
 		msg.Request++
 		m.Receive(msg)
-		inv, _ := m.serving.get(msg.Request)
+		inv, _ := m.serving.Get(msg.Request)
 		inv.do(m)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cloverleaf-wamp/cloverleaf/internal/idtable"
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
@@ -118,12 +119,12 @@ type Machine struct {
 	leaving  []*leaveCommand
 	welcome  *protocol.Welcome // waits for Accept
 
-	pending       idTable[request]
+	pending       idtable.Table[request]
 	registrations map[protocol.ID]*registration
 	subscriptions map[protocol.ID]*subscription
 	subscribing   map[topicKey]int         // SUBSCRIBEs not yet answered
 	orphans       map[topicKey]protocol.ID // subscriptions without handlers, see unsubscribe
-	serving       idTable[*Invocation]
+	serving       idtable.Table[*Invocation]
 	late          map[protocol.ID]struct{} // answered before their last chunk came
 	yield         protocol.Yield           // being sent
 	spare         []*Invocation            // to be used again
@@ -264,9 +265,9 @@ func (m *Machine) notJoined() error {
 // request sends a message that expects an answer. If it cannot be sent, its identifier was not
 // used, and the next request gets it.
 func (m *Machine) request(id protocol.ID, msg protocol.Message, r request) bool {
-	m.pending.put(id, r) // before anything can go wrong: whatever happens, it is answered in the end
+	m.pending.Put(id, r) // before anything can go wrong: whatever happens, it is answered in the end
 	if err := m.fx.Send(msg); err != nil {
-		m.pending.remove(id)
+		m.pending.Remove(id)
 		m.reject(r, err)
 		return false
 	}
@@ -288,7 +289,7 @@ func (m *Machine) reject(cmd Command, err error) {
 // take returns the pending request that an answer refers to. If there is none, an answer to
 // something given up long ago is ignored, and one to something never asked is a violation.
 func (m *Machine) take(id protocol.ID, t protocol.MessageType) (request, bool) {
-	r, ok := m.pending.get(id)
+	r, ok := m.pending.Get(id)
 	if !ok {
 		if id == 0 || id > m.last {
 			m.Violation(&protocol.ViolationError{Message: t, Field: "Request", Problem: fmt.Sprintf("%d was never issued", id)})
@@ -335,7 +336,7 @@ func (m *Machine) onError(msg *protocol.Error) {
 		m.mismatch(msg.Request, protocol.TypeError, r.kind())
 		return
 	}
-	m.pending.remove(msg.Request)
+	m.pending.Remove(msg.Request)
 	r.refused(m, msg)
 }
 
@@ -346,11 +347,10 @@ func (m *Machine) end(err *EndedError) {
 	}
 	err.Joined = m.sess != nil
 	m.state, m.deadline = stateEnded, time.Time{}
-	for _, id := range m.pending.ids() {
-		r, _ := m.pending.get(id)
+	for _, r := range m.pending.All() {
 		m.reject(r, err)
 	}
-	m.pending.clear()
+	m.pending.Clear()
 	m.dispose(err)
 	if m.sess != nil {
 		m.sess.end(err)
@@ -364,11 +364,10 @@ func (m *Machine) end(err *EndedError) {
 
 // dispose interrupts what is being served and releases what was attached.
 func (m *Machine) dispose(err *EndedError) {
-	for _, id := range m.serving.ids() {
-		inv, _ := m.serving.get(id)
+	for _, inv := range m.serving.All() {
 		m.fx.Interrupt(inv.reg.ref, inv, err)
 	}
-	m.serving.clear()
+	m.serving.Clear()
 	for _, id := range sortedKeys(m.registrations) {
 		m.fx.Release(m.registrations[id].ref, err)
 	}

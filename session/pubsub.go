@@ -58,7 +58,7 @@ func (m *Machine) onPublished(msg *protocol.Published) {
 	if !ok {
 		return
 	}
-	m.pending.remove(msg.Request)
+	m.pending.Remove(msg.Request)
 	c.settle(msg.Publication, nil)
 }
 
@@ -114,7 +114,7 @@ func (m *Machine) onSubscribed(msg *protocol.Subscribed) {
 	if !ok {
 		return
 	}
-	m.pending.remove(msg.Request)
+	m.pending.Remove(msg.Request)
 	c.binding = &Binding{ref: c.Ref, retained: c.msg.Options.GetRetained}
 	sub, shared := m.subscriptions[msg.Subscription]
 	if !shared {
@@ -209,7 +209,7 @@ func (m *Machine) onUnsubscribed(msg *protocol.Unsubscribed) {
 	if !ok {
 		return
 	}
-	m.pending.remove(msg.Request)
+	m.pending.Remove(msg.Request)
 	c.settle(c.id, nil)
 }
 

@@ -102,7 +102,7 @@ func (c *chunkCommand) do(m *Machine) {
 	msg.Options = c.call.msg.Options // a router may look at those of the first chunk only
 	msg.Options.Progress = c.more
 	if err := m.fx.Send(&msg); err != nil {
-		m.pending.remove(c.call.msg.Request)
+		m.pending.Remove(c.call.msg.Request)
 		m.cancel(c.call.msg.Request, protocol.CancelKillNoWait)
 		c.call.Reject(err)
 	}
@@ -110,7 +110,7 @@ func (c *chunkCommand) do(m *Machine) {
 
 // waits reports whether a call has no answer yet.
 func (m *Machine) waits(c *callCommand) bool {
-	r, ok := m.pending.get(c.msg.Request)
+	r, ok := m.pending.Get(c.msg.Request)
 	return ok && r == request(c)
 }
 
@@ -141,7 +141,7 @@ func (c *cancelCommand) do(m *Machine) {
 	if c.mode == protocol.CancelKill && sent {
 		return
 	}
-	m.pending.remove(id)
+	m.pending.Remove(id)
 	if c.reason == nil {
 		c.reason = &Error{URI: protocol.ErrorCanceled}
 	}
@@ -159,7 +159,7 @@ func (m *Machine) onResult(msg *protocol.Result) {
 		return
 	}
 	if !msg.Details.Progress {
-		m.pending.remove(msg.Request)
+		m.pending.Remove(msg.Request)
 		c.finish(msg)
 		return
 	}
@@ -171,7 +171,7 @@ func (m *Machine) onResult(msg *protocol.Result) {
 			c.async.answer(msg, nil)
 		}
 	case !c.progress.add(msg):
-		m.pending.remove(msg.Request)
+		m.pending.Remove(msg.Request)
 		m.cancel(msg.Request, protocol.CancelKillNoWait)
 		c.Reject(newLocal(protocol.ErrorLimitExceeded, errProgressLimit))
 	}
@@ -222,7 +222,7 @@ func (m *Machine) onRegistered(msg *protocol.Registered) {
 	if !ok {
 		return
 	}
-	m.pending.remove(msg.Request)
+	m.pending.Remove(msg.Request)
 	if _, taken := m.registrations[msg.Registration]; taken {
 		// A router may answer a second registration of a shared procedure with the identifier of
 		// the first. Its invocations can have one handler only.
@@ -282,7 +282,7 @@ func (m *Machine) onUnregistered(msg *protocol.Unregistered) {
 	if !ok {
 		return
 	}
-	m.pending.remove(msg.Request)
+	m.pending.Remove(msg.Request)
 	m.dropRegistration(c.id, nil)
 	c.settle(c.id, nil)
 }
@@ -304,7 +304,7 @@ func revoked(uri protocol.URI, reason string) error {
 }
 
 func (m *Machine) onInvocation(msg *protocol.Invocation) {
-	if inv, ok := m.serving.get(msg.Request); ok {
+	if inv, ok := m.serving.Get(msg.Request); ok {
 		m.onChunk(inv, msg)
 		return
 	}
@@ -319,12 +319,12 @@ func (m *Machine) onInvocation(msg *protocol.Invocation) {
 		m.refuse(msg.Request, newLocal(protocol.ErrorNoSuchRegistration, fmt.Errorf("registration %d is not of this session", msg.Registration)))
 		return
 	}
-	if m.serving.len() >= m.cfg.MaxInvocations {
+	if m.serving.Len() >= m.cfg.MaxInvocations {
 		m.refuse(msg.Request, newLocal(protocol.ErrorLimitExceeded, fmt.Errorf("callee serves %d invocations already", m.cfg.MaxInvocations)))
 		return
 	}
 	inv := m.newInvocation(reg, msg)
-	m.serving.put(msg.Request, inv)
+	m.serving.Put(msg.Request, inv)
 	m.fx.Invoke(reg.ref, inv)
 }
 
@@ -340,7 +340,7 @@ func (m *Machine) onChunk(inv *Invocation, msg *protocol.Invocation) {
 	if inv.chunks.add(msg) {
 		return
 	}
-	m.serving.remove(msg.Request)
+	m.serving.Remove(msg.Request)
 	m.remember(inv)
 	err := newLocal(protocol.ErrorLimitExceeded, errChunkLimit)
 	m.refuse(msg.Request, err)
@@ -365,7 +365,7 @@ func (m *Machine) refuse(id protocol.ID, err *Error) {
 }
 
 func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
-	inv, ok := m.serving.get(msg.Request)
+	inv, ok := m.serving.Get(msg.Request)
 	if !ok {
 		return // answered meanwhile
 	}
@@ -378,7 +378,7 @@ func (m *Machine) onInterrupt(msg *protocol.Interrupt) {
 
 // serves reports whether an invocation has no answer yet.
 func (m *Machine) serves(inv *Invocation) bool {
-	open, _ := m.serving.get(inv.request)
+	open, _ := m.serving.Get(inv.request)
 	return open == inv
 }
 
@@ -387,7 +387,7 @@ func (inv *Invocation) do(m *Machine) {
 	if !m.serves(inv) {
 		return
 	}
-	m.serving.remove(inv.request)
+	m.serving.Remove(inv.request)
 	m.remember(inv)
 	if err := m.fx.Send(m.answer(inv)); err != nil {
 		m.refuse(inv.request, asError(err))

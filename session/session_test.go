@@ -561,7 +561,7 @@ func TestForeignCommand(t *testing.T) {
 	c.async = answerFunc(func(_ *protocol.Result, err error) { answer <- err })
 	m.Do(time.Time{}, c)
 	require.ErrorIs(t, <-answer, ErrClosed)
-	require.Zero(t, m.pending.len())
+	require.Zero(t, m.pending.Len())
 }
 
 // TestStaleCancel: canceling a call that has its answer must not end a later one, which may be

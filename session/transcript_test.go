@@ -318,8 +318,8 @@ func (p *player) reply(name, result string, err error) {
 func (m *Machine) checkInvariants(t *testing.T) {
 	t.Helper()
 	if m.state == stateEnded {
-		require.Zero(t, m.pending.len())
-		require.Zero(t, m.serving.len())
+		require.Zero(t, m.pending.Len())
+		require.Zero(t, m.serving.Len())
 		require.Empty(t, m.registrations)
 		require.Empty(t, m.subscriptions)
 		require.Empty(t, m.leaving)
@@ -327,9 +327,8 @@ func (m *Machine) checkInvariants(t *testing.T) {
 		return
 	}
 	counts := map[topicKey]int{}
-	for _, id := range m.pending.ids() {
+	for id, r := range m.pending.All() {
 		require.LessOrEqual(t, id, m.last)
-		r, _ := m.pending.get(id)
 		if c, ok := r.(*SubscribeCommand); ok {
 			counts[c.key()]++
 		}
@@ -345,5 +344,5 @@ func (m *Machine) checkInvariants(t *testing.T) {
 		require.NotNil(t, m.subscriptions[id])
 		require.Empty(t, m.subscriptions[id].bindings, key)
 	}
-	require.LessOrEqual(t, m.serving.len(), m.cfg.MaxInvocations)
+	require.LessOrEqual(t, m.serving.Len(), m.cfg.MaxInvocations)
 }

@@ -1,4 +1,4 @@
-package session
+package idtable
 
 import (
 	"maps"
@@ -11,13 +11,13 @@ import (
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
 )
 
-// TestIDTable compares the table with a map: identifiers in order, some of which stay open for
+// TestTable compares the table with a map: identifiers in order, some of which stay open for
 // long, and some of any size.
-func TestIDTable(t *testing.T) {
+func TestTable(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 3))
-		var table idTable[int]
+		var table Table[int]
 		model := make(map[protocol.ID]int)
 		var last protocol.ID
 		for n := range 20_000 {
@@ -27,17 +27,17 @@ func TestIDTable(t *testing.T) {
 				if rnd.IntN(500) == 0 {
 					last += protocol.ID(rnd.IntN(1 << 20))
 				}
-				table.put(last, n)
+				table.Put(last, n)
 				model[last] = n
 			default:
 				id := anyKey(rnd, model, last)
-				table.remove(id)
+				table.Remove(id)
 				delete(model, id)
 			}
-			require.Equal(t, len(model), table.len())
+			require.Equal(t, len(model), table.Len())
 			id := protocol.ID(rnd.Uint64N(uint64(last) + 2))
 			want, ok := model[id]
-			got, found := table.get(id)
+			got, found := table.Get(id)
 			require.Equal(t, ok, found)
 			require.Equal(t, want, got)
 		}
@@ -45,12 +45,12 @@ func TestIDTable(t *testing.T) {
 		require.True(t, slices.IsSorted(table.ids()))
 		require.LessOrEqual(t, len(table.ring), maxRing)
 		for id, v := range model {
-			got, ok := table.get(id)
+			got, ok := table.Get(id)
 			require.True(t, ok)
 			require.Equal(t, v, got)
 		}
-		table.clear()
-		require.Zero(t, table.len())
+		table.Clear()
+		require.Zero(t, table.Len())
 		require.Empty(t, table.ids())
 	}
 }
@@ -70,18 +70,30 @@ func anyKey(rnd *rand.Rand, open map[protocol.ID]int, last protocol.ID) protocol
 	return last
 }
 
-func TestIDTableEdges(t *testing.T) {
+func TestTableEdges(t *testing.T) {
 	t.Parallel()
-	var table idTable[string]
-	_, ok := table.get(1)
+	var table Table[string]
+	_, ok := table.Get(1)
 	require.False(t, ok)
-	table.remove(1)
+	table.Remove(1)
 	for _, id := range []protocol.ID{1, protocol.MaxID, 1 << 40, 9, 17} { // the same place in a ring of 8
-		table.put(id, id.String())
+		table.Put(id, id.String())
 	}
-	_, ok = table.get(0)
+	_, ok = table.Get(0)
 	require.False(t, ok)
 	require.Equal(t, []protocol.ID{1, 9, 17, 1 << 40, protocol.MaxID}, table.ids())
-	table.remove(0)
-	require.Equal(t, 5, table.len())
+	table.Remove(0)
+	require.Equal(t, 5, table.Len())
+	var seen []protocol.ID
+	for id, v := range table.All() {
+		require.Equal(t, id.String(), v)
+		seen = append(seen, id)
+		table.Remove(id)
+		table.Remove(17)
+		table.Put(id+1, "new")
+	}
+	require.Equal(t, []protocol.ID{1, 9, 1 << 40, protocol.MaxID}, seen)
+	for range table.All() {
+		break
+	}
 }
