@@ -14,6 +14,15 @@ type large struct {
 	data    []byte
 }
 
+// is reports whether m is the message, or a copy of it.
+func (l *large) is(m protocol.Message) bool {
+	if l.message == nil || m == nil {
+		return false
+	}
+	at := firstByte(payloadOf(m))
+	return at != nil && at == firstByte(payloadOf(l.message))
+}
+
 // largeOf returns the one for m.
 func largeOf(list []large, m protocol.Message) large {
 	for _, l := range list {
@@ -29,8 +38,7 @@ func (s *routerSession) recycle(sent protocol.Message) {
 	if _, copied := s.out.(*frameOutlet); !copied {
 		return
 	}
-	at := firstByte(payloadOf(sent))
-	if at == nil || at != firstByte(payloadOf(s.large.message)) {
+	if !s.large.is(sent) {
 		return
 	}
 	transport.Recycle(s.large.data)

@@ -25,7 +25,7 @@ type inbound struct {
 	// ABORT and closes with closeCode(err); nothing else follows but *linkLost.
 	err  error
 	flow *inflow
-	// arena has the memory of messages: nobody keeps those that it is for.
+	// arena has the memory of messages: nobody keeps those that it is for beyond free.
 	arena codec.Arena
 	large []large
 }
@@ -44,7 +44,7 @@ func (b *inbound) free() {
 		return
 	}
 	b.arena.Reset()
-	*b = inbound{msgs: b.msgs[:0], arena: b.arena, large: b.large[:0]}
+	b.msgs, b.size, b.err, b.flow, b.large = b.msgs[:0], 0, nil, nil, b.large[:0]
 	inbounds.Put(b)
 }
 

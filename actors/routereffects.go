@@ -2,7 +2,6 @@ package actors
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -105,8 +104,8 @@ func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 		return
 	}
 	const many = 32
-	for _, b := range slices.Backward(s.targets) {
-		if b.to == to {
+	for i := len(s.targets) - 1; i >= 0; i-- { // of package slices it costs a percent of a call
+		if b := s.targets[i]; b.to == to {
 			s.gather(b, d)
 			return
 		}
@@ -121,8 +120,8 @@ func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 
 func (s *routerSession) gather(b *deliveries, d router.Delivery) {
 	b.add(d)
-	if s.large.message != nil && s.large.message == d.Message {
-		b.large = append(b.large, s.large)
+	if s.large.is(d.Message) {
+		b.large = append(b.large, large{d.Message, s.large.data})
 		s.large = large{}
 	}
 }

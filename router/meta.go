@@ -98,6 +98,7 @@ func (s *Session) metaCall(m *protocol.Call, p metaProcedure, eff Effects) {
 		s.refuse(protocol.TypeCall, m.Request, refusal, eff)
 		return
 	}
+	m = new(*m)
 	op, err := p(&metaRequest{Call: m, session: s, disclose: g == disclosed && !s.cfg.HideIdentities})
 	if err != nil {
 		s.finish(&lateAnswer{request: m.Request, err: err}, eff)

@@ -110,7 +110,8 @@ func (d *Delivery) Size() int {
 
 // Call is the record of a call under way. Both sessions hold it, but no field has
 // two owners: the first ones never change, the
-// rest belongs to the side that the comment names.
+// rest belongs to the side that the comment names. It has room for the messages that it is
+// about, so that a call is one allocation, and what was decoded can be used again.
 type Call struct {
 	caller   *Peer
 	callee   *Peer
@@ -124,6 +125,9 @@ type Call struct {
 
 	invocation protocol.ID // callee's: INVOCATION.Request
 	progress   bool        // callee's: progressive results were asked of the callee
+
+	message protocol.Call  // of an Invoke: the caller's until it is delivered, then the callee's
+	result  protocol.Yield // of the last Yielded: the callee's until it is delivered, then the caller's
 }
 
 // Request returns the CALL.Request that the record is about.

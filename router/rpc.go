@@ -78,15 +78,15 @@ func (s *Session) serving(invocation protocol.ID) *Call {
 	return c
 }
 
-// dispatch hands a call to the callee that was picked for it.
+// dispatch hands a call to the callee that was picked for it. It keeps a copy of m.
 func (s *Session) dispatch(m *protocol.Call, c *Call, eff Effects) {
-	c.caller, c.callee, c.request = s.peer, c.endpoint.Peer, m.Request
+	c.caller, c.callee, c.request, c.message = s.peer, c.endpoint.Peer, m.Request, *m
 	s.calls.Put(m.Request, c)
 	if m.Options.Timeout > 0 && !c.endpoint.ForwardTimeout {
 		c.timeout = milliseconds(m.Options.Timeout)
 		eff.StartTimer(m.Request, c.timeout)
 	}
-	eff.Deliver(c.callee, Delivery{Kind: Invoke, Call: c, Message: m})
+	eff.Deliver(c.callee, Delivery{Kind: Invoke, Call: c, Message: &c.message})
 }
 
 // refused handles a call that came too late for its callee, which has never heard of it:
@@ -164,6 +164,7 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 		Payload:      m.Payload,
 	}
 	eff.Send(&out.invocation)
+	c.message.Payload = protocol.Payload{} // a call may last for hours
 }
 
 func (s *Session) invocationDetails(c *Call, m *protocol.Call) protocol.InvocationDetails {
@@ -188,12 +189,13 @@ func (s *Session) yield(m *protocol.Yield, eff Effects) error {
 	}
 	if m.Options.Progress {
 		if c.progress { // else nobody asked for it: the final answer is still to come
-			eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: m})
+			eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: new(*m)})
 		}
 		return nil
 	}
 	s.invocations.Remove(m.Request)
-	eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: m})
+	c.result = *m
+	eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: &c.result})
 	return nil
 }
 

@@ -143,7 +143,8 @@ func (s *Session) Route(snap *Snapshot) {
 	}
 }
 
-// Receive handles a message of the session's own peer.
+// Receive handles a message of the session's own peer. It keeps no CALL, PUBLISH or YIELD, only what
+// they point to, unless Parked grows: then the messages that wait are kept until they don't.
 func (s *Session) Receive(m protocol.Message, eff Effects) Verdict {
 	if s.over {
 		return Dropped

@@ -169,18 +169,54 @@ func (w *world) drain() {
 // post has the peer send one batch of messages.
 func (x *site) post(batch ...protocol.Message) {
 	x.in = append(x.in, func() {
+		waiting := x.s.Parked()
+		var lent []protocol.Message
 		for _, m := range batch {
 			if x.closed {
 				return
 			}
 			x.s.Route(x.w.snap)
+			m = lend(m)
+			lent = append(lent, m)
 			if x.s.Receive(m, x) != Continue {
 				x.leave()
 				x.closed = true
 			}
 		}
 		x.s.Flush(x)
+		if x.s.Parked() <= waiting {
+			useAgain(lent)
+		}
 	})
+}
+
+// lend returns a copy of a message whose memory is used again after its batch.
+func lend(m protocol.Message) protocol.Message {
+	switch m := m.(type) {
+	case *protocol.Call:
+		return new(*m)
+	case *protocol.Yield:
+		return new(*m)
+	case *protocol.Publish:
+		return new(*m)
+	default:
+		return m
+	}
+}
+
+// useAgain has something else in the memory of the messages.
+func useAgain(lent []protocol.Message) {
+	other := protocol.Payload{Serializer: protocol.JSON, Args: []byte(`["of another message"]`)}
+	for _, m := range lent {
+		switch m := m.(type) {
+		case *protocol.Call:
+			*m = protocol.Call{Request: protocol.MaxID, Procedure: "com.other", Payload: other}
+		case *protocol.Yield:
+			*m = protocol.Yield{Request: protocol.MaxID, Payload: other}
+		case *protocol.Publish:
+			*m = protocol.Publish{Request: protocol.MaxID, Topic: "com.other", Payload: other}
+		}
+	}
 }
 
 // leave makes the session unreachable, as its actor does when it ends.

@@ -3,12 +3,17 @@ package codec
 import "github.com/cloverleaf-wamp/cloverleaf/protocol"
 
 // Arena is memory for the messages of one batch: those that clients receive most, INVOCATION,
-// RESULT and EVENT, which are then decoded without an allocation. The zero value is ready to use.
+// RESULT and EVENT, and routers, CALL, YIELD and PUBLISH, which are then decoded without an
+// allocation. The zero value is ready to use.
 // It must not be used concurrently.
 type Arena struct {
 	invocations stock[protocol.Invocation]
 	results     stock[protocol.Result]
 	events      stock[protocol.Event]
+
+	calls     stock[protocol.Call]
+	yields    stock[protocol.Yield]
+	publishes stock[protocol.Publish]
 }
 
 // Reset takes the memory of all messages back: nobody may refer to one any more. What their details
@@ -17,6 +22,9 @@ func (a *Arena) Reset() {
 	a.invocations.reset()
 	a.results.reset()
 	a.events.reset()
+	a.calls.reset()
+	a.yields.reset()
+	a.publishes.reset()
 }
 
 // The following return memory for one message, of its own without an arena.
@@ -40,6 +48,27 @@ func (a *Arena) event() *protocol.Event {
 		return new(protocol.Event)
 	}
 	return a.events.next()
+}
+
+func (a *Arena) call() *protocol.Call {
+	if a == nil {
+		return new(protocol.Call)
+	}
+	return a.calls.next()
+}
+
+func (a *Arena) yield() *protocol.Yield {
+	if a == nil {
+		return new(protocol.Yield)
+	}
+	return a.yields.next()
+}
+
+func (a *Arena) publish() *protocol.Publish {
+	if a == nil {
+		return new(protocol.Publish)
+	}
+	return a.publishes.next()
 }
 
 // maxStock is how many messages of a type an arena keeps.

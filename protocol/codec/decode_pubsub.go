@@ -3,7 +3,8 @@ package codec
 import "github.com/cloverleaf-wamp/cloverleaf/protocol"
 
 func (d *decoding) publish() *protocol.Publish {
-	m := &protocol.Publish{Request: d.id("Request")}
+	m := d.arena.publish()
+	m.Request = d.id("Request")
 	options := &m.Options
 	for o := d.options("Options"); o.next(); {
 		switch string(o.key) {

@@ -7,7 +7,8 @@ import (
 )
 
 func (d *decoding) call() *protocol.Call {
-	m := &protocol.Call{Request: d.id("Request")}
+	m := d.arena.call()
+	m.Request = d.id("Request")
 	options := &m.Options
 	for o := d.options("Options"); o.next(); {
 		switch string(o.key) {
@@ -64,7 +65,8 @@ func (d *decoding) result() *protocol.Result {
 }
 
 func (d *decoding) yield() *protocol.Yield {
-	m := &protocol.Yield{Request: d.id("Request")}
+	m := d.arena.yield()
+	m.Request = d.id("Request")
 	for o := d.options("Options"); o.next(); {
 		switch {
 		case string(o.key) == "progress":
