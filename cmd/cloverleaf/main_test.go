@@ -170,6 +170,18 @@ func TestRouterShutdownTimeout(t *testing.T) {
 	require.Less(t, time.Since(begin), 5*time.Second)
 }
 
+func TestRouterCPUProfile(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "cpu.pprof")
+	r := start(t, "router", "--listen", "127.0.0.1:0", "--cpu-profile", name)
+	join(t, "tcp", r.address())
+	r.signal(syscall.SIGTERM)
+	r.requireExit(0)
+	b, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, []byte{0x1f, 0x8b}, b[:2], "a profile is compressed by gzip")
+}
+
 // A second signal does not wait for anybody.
 func TestRouterSecondSignal(t *testing.T) {
 	t.Parallel()
@@ -220,6 +232,7 @@ func TestUsage(t *testing.T) {
 		"bad policy":      {[]string{"router", "--slow-consumers", "ignore"}, 2, "", "drop-oldest"},
 		"argument":        {[]string{"router", "realm1"}, 2, "", `unexpected argument "realm1"`},
 		"bad realm":       {[]string{"router", "--realm", "a b"}, 1, "", `"a b" is not a valid URI`},
+		"bad profile":     {[]string{"router", "--cpu-profile", "."}, 1, "", "--cpu-profile: open .: "},
 		"bad address":     {[]string{"router", "--listen", "127.0.0.1:0", "--listen", "nowhere"}, 1, "listening on", "nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {

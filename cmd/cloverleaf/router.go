@@ -30,6 +30,7 @@ type routerFlags struct {
 	slow           actors.SlowConsumerPolicy
 	verbose        bool
 	shutdown       time.Duration
+	profile        string
 	demo           demoFlags
 }
 
@@ -39,6 +40,7 @@ func (f *routerFlags) define(set *flag.FlagSet) {
 	set.Func("slow-consumers", "`POLICY` what becomes of events that a client does not read: disconnect, drop-oldest or drop-newest (default disconnect)", f.setSlow)
 	set.BoolVar(&f.verbose, "verbose", false, "log sessions and connections to stderr")
 	set.DurationVar(&f.shutdown, "shutdown-timeout", 5*time.Second, "`DURATION` how long clients may take to leave at the end (default 5s)")
+	set.StringVar(&f.profile, "cpu-profile", "", "`FILE` write a CPU profile there, for go tool pprof and go build -pgo, until the end")
 	f.demo.define(set)
 }
 
@@ -106,11 +108,16 @@ func runRouter(ctx context.Context, args []string, stdout, stderr io.Writer) int
 	return exitOK
 }
 
-func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, flags routerFlags, stdout, stderr io.Writer) (err error) {
 	cfg, err := flags.config(stderr)
 	if err != nil {
 		return err
 	}
+	stop, err := profile(flags.profile)
+	if err != nil {
+		return fmt.Errorf("--cpu-profile: %w", err)
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	r, err := cloverleaf.NewRouter(cfg)
 	if err != nil {
 		return err
