@@ -2,6 +2,7 @@ package actors
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
@@ -58,6 +59,7 @@ func (s *routerSession) SendEvents(run *router.Events) {
 		variant := handleOf(s.peer).variant
 		if frames := run.Encoded[variant]; len(frames) > 0 && out.accepts(frames) {
 			out.sendFrames(frames)
+			run.Done() // the frames have been copied
 			return
 		}
 	}
@@ -206,7 +208,7 @@ func encodeRun(run *router.Events, variant int, ser protocol.Serializer) []byte 
 	}
 	framing := framingOf(variant, ser)
 	const header = 64
-	b := make([]byte, 0, run.Size()+header*len(run.List))
+	b := slices.Grow(run.Buffer(), run.Size()+header*len(run.List))
 	var err error
 	for i := range run.List {
 		if b, err = appendFrame(b, framing, ser, 0, &run.List[i]); err != nil {

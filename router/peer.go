@@ -133,26 +133,6 @@ type Call struct {
 // Request returns the CALL.Request that the record is about.
 func (c *Call) Request() protocol.ID { return c.request }
 
-// Events is a run of events of one subscription, in the order in which one
-// publisher published them. It is shared by all its receivers and immutable, but
-// for Encoded, which belongs to the publisher's actor.
-type Events struct {
-	Subscription protocol.ID
-	List         []protocol.Event
-	// Encoded caches what the publisher's actor encoded for each kind of receiver.
-	Encoded [8][]byte
-	size    int
-}
-
-// Size returns roughly how many bytes the run takes on the wire.
-func (e *Events) Size() int { return e.size }
-
-func (e *Events) add(ev protocol.Event) {
-	const overhead = 48
-	e.List = append(e.List, ev)
-	e.size += overhead + len(ev.Details.Topic) + ev.Payload.Size() + ev.Details.Passthru.Size()
-}
-
 // Command is something a session asks of its realm.
 type Command struct {
 	From    *Peer

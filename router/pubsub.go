@@ -100,7 +100,7 @@ func (s *Session) extendRun(m *protocol.Publish, sub *Subscription, publication 
 		s.Flush(eff)
 	}
 	if s.run.events == nil {
-		s.run = eventRun{events: &Events{Subscription: sub.ID}, sub: sub, includeMe: m.Options.IncludeMe}
+		s.run = eventRun{events: newEvents(sub), sub: sub, includeMe: m.Options.IncludeMe}
 	}
 	s.run.events.add(s.eventOf(m, sub, publication))
 }
@@ -116,19 +116,23 @@ func (s *Session) Flush(eff Effects) {
 }
 
 func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *filter, eff Effects) {
+	run.users.Store(int64(sub.Subscribers.Len()) + 1)
+	others := int64(1) // who does not get it, and this session
 	for _, chunk := range sub.Subscribers.chunks {
 		for i := range chunk {
 			p := chunk[i].value
 			if p == s.peer && !includeMe || f != nil && !f.admits(p) {
+				others++
 				continue
 			}
 			eff.Deliver(p, Delivery{Kind: EventRun, Events: run})
 		}
 	}
+	run.leave(others)
 }
 
 func (s *Session) singleEvent(m *protocol.Publish, sub *Subscription, publication protocol.ID) *Events {
-	run := &Events{Subscription: sub.ID}
+	run := newEvents(sub)
 	run.add(s.eventOf(m, sub, publication))
 	return run
 }

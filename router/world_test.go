@@ -286,8 +286,9 @@ func (x *site) SendEvents(run *Events) {
 	holds(len(run.List) > 0, "a run without events")
 	for i := range run.List {
 		holds(run.List[i].Subscription == run.Subscription, "a run of two subscriptions")
-		x.Send(&run.List[i])
+		x.Send(new(run.List[i]))
 	}
+	run.Done()
 }
 
 // SendRetained implements Effects.
