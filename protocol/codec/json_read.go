@@ -301,6 +301,32 @@ func jsonPlain(data []byte, i int) (next int, seen uint64) {
 	return i, seen
 }
 
+// jsonBlock is how much of a long text is looked at at once where package bytes helps: it
+// looks for one byte at several times the speed of jsonPlain.
+const jsonBlock = 1 << 10
+
+// jsonASCII returns the start of the first block from i on that is not ASCII without a
+// special byte.
+func jsonASCII(data []byte, i int) int {
+	for ; i+jsonBlock <= len(data); i += jsonBlock {
+		b := (*[jsonBlock]byte)(data[i:])
+		if bytes.IndexByte(b[:], '\\') >= 0 || bytes.IndexByte(b[:], '"') >= 0 {
+			break
+		}
+		var seen uint64 // the high bit tells what is not ASCII, and control characters
+		for j := 0; j < jsonBlock; j += 32 {
+			w0, w1 := binary.LittleEndian.Uint64(b[j:]), binary.LittleEndian.Uint64(b[j+8:])
+			w2, w3 := binary.LittleEndian.Uint64(b[j+16:]), binary.LittleEndian.Uint64(b[j+24:])
+			seen |= w0 | w1 | w2 | w3
+			seen |= (w0 - ' '*eachByte) | (w1 - ' '*eachByte) | (w2 - ' '*eachByte) | (w3 - ' '*eachByte)
+		}
+		if seen&highBits != 0 {
+			break
+		}
+	}
+	return i
+}
+
 // jsonString passes over the string at pos and reports whether it has no escapes.
 // It takes eight bytes at a time: see BenchmarkScan.
 func jsonString(data []byte, pos int) (end int, plain bool, err error) {
@@ -308,6 +334,9 @@ func jsonString(data []byte, pos int) (end int, plain bool, err error) {
 	plain = true
 	var seen uint64 // all bytes or-ed, to know whether any was not ASCII
 	for {
+		if i+jsonBlock <= len(data) {
+			i = jsonASCII(data, i)
+		}
 		if i+64 <= len(data) {
 			next, or := jsonPlain(data, i)
 			i, seen = next, seen|or

@@ -2,12 +2,14 @@ package codec_test
 
 import (
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -471,4 +473,26 @@ func TestLengthsAllocateNothing(t *testing.T) { //nolint:paralleltest // it watc
 	}
 	runtime.ReadMemStats(&after)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
+}
+
+// TestLongTexts has something special at all places where long texts are looked at in other steps.
+func TestLongTexts(t *testing.T) {
+	t.Parallel()
+	const length = 3000
+	for _, at := range []int{0, 1, 7, 8, 31, 32, 63, 64, 1000, 1022, 1023, 1024, 1025, 2046, 2047, 2048, 2049, 2900, length - 9, length - 1} {
+		for _, special := range []string{"\x00", "\x1f", " ", "\x7f", "\x80", "\xff", "ü", "\U0001F340", `\n`, `\"`, `\`, `\x`, `\ud83c`, `"`} {
+			text := strings.Repeat("clover 4", length/8)
+			text = text[:at] + special + text[min(len(text), at+len(special)):]
+			data := []byte(`[48,1,{},"a.b",["` + text + `"]]`)
+			m, err := codec.Unmarshal(protocol.JSON, data)
+			if !json.Valid(data) || !utf8.Valid(data) || special == `\ud83c` {
+				require.Error(t, err, "%q at %d", special, at)
+				continue
+			}
+			require.NoError(t, err, "%q at %d", special, at)
+			call, ok := m.(*protocol.Call)
+			require.True(t, ok)
+			require.Equal(t, `["`+text+`"]`, string(call.Payload.Args))
+		}
+	}
 }
