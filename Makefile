@@ -15,7 +15,7 @@ DEPS = GOOS=linux GOARCH=amd64 CGO_ENABLED=0 go list -deps \
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help check fmt vet static tidy deps-check lint test race fuzz interop bench vuln deps
+.PHONY: help check fmt vet static tidy deps-check lint test race fuzz interop bench pgo vuln deps
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ interop: ## run the tests against other WAMP implementations
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./bench/... ./protocol/... ./actors/...
+
+pgo: ## profile the router under load, for the compiler: cmd/cloverleaf/default.pgo (a quiet machine; 2 minutes)
+	bash .ci/pgo
 
 vuln: ## look for known vulnerabilities that our code reaches (needs to reach vuln.go.dev)
 	go run $(GOVULNCHECK) ./...
