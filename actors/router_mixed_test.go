@@ -1,14 +1,17 @@
 package actors
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/cloverleaf-wamp/cloverleaf/protocol"
+	"github.com/cloverleaf-wamp/cloverleaf/router"
 )
 
 // mixer is a session that stays. In each burst it publishes numbered events, calls, and gives up some of the calls.
@@ -73,8 +76,24 @@ func answerAll(c *wampPeer) {
 // others in the order of its publisher.
 func TestRouterMixedLoad(t *testing.T) {
 	t.Parallel()
+	for name, access := range map[string]router.AuthorizationConfig{
+		"without authorizer": {},
+		"with authorizer": {Authorizer: router.AuthorizerFunc(func(_ context.Context, req router.AuthorizationRequest) (router.Authorization, error) {
+			runtime.Gosched() // requests wait meanwhile
+			return router.Authorization{Allow: true, Cache: req.URI != "com.burst" && req.URI != "com.stays.1"}, nil
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mixedLoad(t, access)
+		})
+	}
+}
+
+func mixedLoad(t *testing.T, access router.AuthorizationConfig) {
+	t.Helper()
 	const events, churners, each = 500, 2, 100
-	g := newRig(t, RouterConfig{Realms: []RealmConfig{{Name: "realm1"}, {Name: "realm2"}}}) // where churners go
+	g := newRig(t, RouterConfig{Realms: []RealmConfig{{Name: "realm1", Authorization: access}, {Name: "realm2"}}}) // where churners go
 	all := links()
 	var mixers []*mixer
 	var checks []*orderCheck

@@ -220,7 +220,7 @@ func (s *routerSession) deliverEvents(to *router.Peer, run *router.Events) {
 	case s.session == nil || to != s.peer || s.closed:
 		handle.uncount(run)
 	case handle.slow != SlowDisconnect && (len(s.backlog.runs) > 0 || s.clogged()):
-		s.backlog.runs = append(s.backlog.runs, run)
+		s.backlog.runs = append(s.backlog.runs, run.Kept(handle.variant))
 		s.backlog.bytes += run.Size()
 		s.dropEvents(handle)
 		s.lookAgain(lookFirst)

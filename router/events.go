@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -63,15 +64,38 @@ func (e *Events) leave(n int64) {
 	clear(e.List)
 	spare := e.spare
 	for _, b := range e.Encoded {
-		if cap(b) > cap(spare) {
+		if cap(b) > cap(spare) && cap(b) <= maxUsedBytes {
 			spare = b
 		}
 	}
-	if cap(spare) > maxUsedBytes {
-		spare = nil
-	}
 	e.List, e.Encoded, e.size, e.spare = e.List[:0], [8][]byte{}, 0, spare[:0]
 	usedEvents.Put(e)
+}
+
+// Kept returns a copy for a receiver that keeps the run for long: payloads lie in what a read
+// brought, with much else that Size does not count. Of Encoded it shares the receiver's, -1 for
+// none. The receiver does not call Done then.
+func (e *Events) Kept(encoded int) *Events {
+	kept := &Events{Subscription: e.Subscription, List: slices.Clone(e.List), size: e.size}
+	if encoded >= 0 {
+		kept.Encoded[encoded] = e.Encoded[encoded]
+	}
+	for i := range kept.List {
+		kept.List[i].Payload = kept.List[i].Payload.Clone()
+	}
+	return kept
+}
+
+// fit lets go of memory that is out of proportion to what the run holds, and Size says: a run
+// may wait for a receiver.
+func (e *Events) fit() {
+	const times, list, bytes = 4, 8, 1 << 10
+	if cap(e.List) > list+times*len(e.List) {
+		e.List = slices.Clone(e.List)
+	}
+	if cap(e.spare) > bytes+times*e.size {
+		e.spare = nil
+	}
 }
 
 func (e *Events) add(ev protocol.Event) {

@@ -77,3 +77,47 @@ func TestEventsAreDoneConcurrently(t *testing.T) { //nolint:paralleltest // it l
 		}
 	}
 }
+
+// TestEventsTakeWhatTheySay: a run that waits for a receiver keeps no more than in proportion to its size.
+func TestEventsTakeWhatTheySay(t *testing.T) { //nolint:paralleltest // it looks at what others may use again
+	run := newEvents(&Subscription{ID: 7})
+	for range maxUsedEvents / 4 {
+		run.add(protocol.Event{Publication: 1})
+	}
+	run.Encoded[1] = make([]byte, maxUsedBytes)
+	run.users.Store(1)
+	run.Done()
+	run.add(protocol.Event{Publication: 1})
+	run.fit()
+	require.Len(t, run.List, 1)
+	require.LessOrEqual(t, cap(run.List), 8)
+	require.Zero(t, cap(run.Buffer()))
+}
+
+// TestEventsKept: a copy has nothing of what the payload lay in, nor of other receivers.
+func TestEventsKept(t *testing.T) {
+	t.Parallel()
+	read := []byte(`much else [1,2]`)
+	run := &Events{Subscription: 7, size: 50, List: []protocol.Event{{Publication: 1, Payload: protocol.Payload{Serializer: protocol.JSON, Args: read[10:]}}}}
+	run.Encoded[2], run.Encoded[3] = []byte("two"), []byte("three")
+	kept := run.Kept(3)
+	clear(read)
+	require.Equal(t, `[1,2]`, string(kept.List[0].Payload.Args))
+	require.Equal(t, [8][]byte{3: []byte("three")}, kept.Encoded)
+	require.Equal(t, run.Size(), kept.Size())
+	require.Equal(t, [8][]byte{}, run.Kept(-1).Encoded)
+}
+
+// TestOpenCallKeepsNoMessage: a call may last for hours.
+func TestOpenCallKeepsNoMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, SessionConfig{})
+	callee, caller := w.join("callee", Peer{}), w.join("caller", Peer{})
+	callee.post(&protocol.Register{Request: 1, Procedure: "com.hours"})
+	w.drain()
+	caller.post(&protocol.Call{Request: 1, Procedure: "com.hours", Options: protocol.CallOptions{Extra: protocol.Dict{"_x": 1}}, Payload: protocol.Payload{Serializer: protocol.JSON, Args: []byte("[1]")}})
+	w.drain()
+	c := caller.s.underWay(1)
+	require.NotNil(t, c)
+	require.Equal(t, protocol.Call{}, c.message)
+}

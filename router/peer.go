@@ -39,7 +39,8 @@ func (p *Peer) interruptible() bool {
 type Effects interface {
 	// Send sends m to the session's own peer. m is valid during the call only.
 	Send(m protocol.Message)
-	// SendEvents sends the events of a run to the session's own peer.
+	// SendEvents sends the events of a run to the session's own peer, and says Done to the
+	// run if nothing of it is kept.
 	SendEvents(run *Events)
 	// SendRetained sends an event of the past to the session's own peer. It reports
 	// whether the peer keeps up: if not, ev was dropped, and what follows would be.

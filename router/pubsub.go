@@ -116,6 +116,7 @@ func (s *Session) Flush(eff Effects) {
 }
 
 func (s *Session) fanOut(sub *Subscription, run *Events, includeMe bool, f *filter, eff Effects) {
+	run.fit()
 	run.users.Store(int64(sub.Subscribers.Len()) + 1)
 	others := int64(1) // who does not get it, and this session
 	for _, chunk := range sub.Subscribers.chunks {

@@ -81,6 +81,8 @@ func (s *Session) serving(invocation protocol.ID) *Call {
 // dispatch hands a call to the callee that was picked for it. It keeps a copy of m.
 func (s *Session) dispatch(m *protocol.Call, c *Call, eff Effects) {
 	c.caller, c.callee, c.request, c.message = s.peer, c.endpoint.Peer, m.Request, *m
+	o := &c.message.Options // nobody looks at these, and Size does not count them
+	o.Extra, o.RKey, o.RunMode = nil, nil, ""
 	s.calls.Put(m.Request, c)
 	if m.Options.Timeout > 0 && !c.endpoint.ForwardTimeout {
 		c.timeout = milliseconds(m.Options.Timeout)
@@ -164,7 +166,7 @@ func (s *Session) invoke(d *Delivery, eff Effects) {
 		Payload:      m.Payload,
 	}
 	eff.Send(&out.invocation)
-	c.message.Payload = protocol.Payload{} // a call may last for hours
+	c.message = protocol.Call{} // a call may last for hours
 }
 
 func (s *Session) invocationDetails(c *Call, m *protocol.Call) protocol.InvocationDetails {
@@ -189,12 +191,15 @@ func (s *Session) yield(m *protocol.Yield, eff Effects) error {
 	}
 	if m.Options.Progress {
 		if c.progress { // else nobody asked for it: the final answer is still to come
-			eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: new(*m)})
+			progress := &protocol.Yield{Request: m.Request, Options: m.Options, Payload: m.Payload}
+			progress.Options.Extra = nil
+			eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: progress})
 		}
 		return nil
 	}
 	s.invocations.Remove(m.Request)
 	c.result = *m
+	c.result.Options.Extra = nil
 	eff.Deliver(c.caller, Delivery{Kind: Yielded, Call: c, Message: &c.result})
 	return nil
 }

@@ -16,7 +16,7 @@ const maxRing = 1024
 // of any order and size are right, only slower. The zero value is an empty table.
 type Table[V any] struct {
 	ring []entry[V] // the length is zero or a power of two
-	used int          // entries of the ring that are taken
+	used int        // entries of the ring that are taken
 	late map[protocol.ID]V
 }
 
@@ -34,10 +34,7 @@ func (t *Table[V]) Len() int { return t.used + len(t.late) }
 
 // Get returns what is open under an identifier, and whether there is anything.
 func (t *Table[V]) Get(id protocol.ID) (v V, ok bool) {
-	if id == 0 || t.used == 0 && len(t.late) == 0 {
-		return v, false
-	}
-	if len(t.ring) > 0 {
+	if len(t.ring) > 0 && id != 0 {
 		if e := t.place(id); e.id == id {
 			return e.v, true
 		}
@@ -46,26 +43,29 @@ func (t *Table[V]) Get(id protocol.ID) (v V, ok bool) {
 	return v, ok
 }
 
-// Put keeps v under an identifier that is not 0 and has nothing under it.
+// Put keeps v under an identifier that has nothing under it.
 func (t *Table[V]) Put(id protocol.ID, v V) {
+	if id == 0 { // it would look like a free place
+		t.keepLate(id, v)
+		return
+	}
 	if 2*t.used >= len(t.ring) && len(t.ring) < maxRing {
 		t.grow()
 	}
 	e := t.place(id)
 	if e.id != 0 {
-		t.moveOut(e)
+		t.keepLate(e.id, e.v)
+		t.used--
 	}
 	e.id, e.v = id, v
 	t.used++
 }
 
-func (t *Table[V]) moveOut(e *entry[V]) {
+func (t *Table[V]) keepLate(id protocol.ID, v V) {
 	if t.late == nil {
 		t.late = make(map[protocol.ID]V)
 	}
-	t.late[e.id] = e.v
-	*e = entry[V]{}
-	t.used--
+	t.late[id] = v
 }
 
 func (t *Table[V]) grow() {

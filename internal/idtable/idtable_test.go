@@ -81,6 +81,12 @@ func TestTableEdges(t *testing.T) {
 	}
 	_, ok = table.Get(0)
 	require.False(t, ok)
+	table.Put(0, "zero")
+	v, ok := table.Get(0)
+	require.True(t, ok)
+	require.Equal(t, "zero", v)
+	require.Equal(t, 6, table.Len())
+	table.Remove(0)
 	require.Equal(t, []protocol.ID{1, 9, 17, 1 << 40, protocol.MaxID}, table.ids())
 	table.Remove(0)
 	require.Equal(t, 5, table.Len())
