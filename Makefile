@@ -52,7 +52,7 @@ test: ## run the tests
 	go test ./...
 
 race: ## run the tests with the race detector, in random order
-	go test -race -shuffle=on ./...
+	go test -race -shuffle=on -pgo=off ./... # the profile would have everything compiled twice
 
 fuzz: ## run every Fuzz target for FUZZTIME (a duration, or a number of runs such as 10000x)
 	bash .ci/fuzz $(FUZZTIME)
