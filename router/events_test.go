@@ -79,14 +79,9 @@ func TestEventsAreDoneConcurrently(t *testing.T) { //nolint:paralleltest // it l
 }
 
 // TestEventsTakeWhatTheySay: a run that waits for a receiver keeps no more than in proportion to its size.
-func TestEventsTakeWhatTheySay(t *testing.T) { //nolint:paralleltest // it looks at what others may use again
-	run := newEvents(&Subscription{ID: 7})
-	for range maxUsedEvents / 4 {
-		run.add(protocol.Event{Publication: 1})
-	}
-	run.Encoded[1] = make([]byte, maxUsedBytes)
-	run.users.Store(1)
-	run.Done()
+func TestEventsTakeWhatTheySay(t *testing.T) {
+	t.Parallel()
+	run := &Events{Subscription: 7, List: make([]protocol.Event, 0, maxUsedEvents), spare: make([]byte, 0, maxUsedBytes)}
 	run.add(protocol.Event{Publication: 1})
 	run.fit()
 	require.Len(t, run.List, 1)
