@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
 	"testing"
 	"time"
@@ -11,6 +12,9 @@ import (
 
 // TestMain fails if goroutines are left when all tests are done.
 func TestMain(m *testing.M) {
+	signals := make(chan os.Signal, 1) // the goroutine of package signal must not begin in a test with a fake clock
+	signal.Notify(signals, os.Interrupt)
+	signal.Stop(signals)
 	code := m.Run()
 	if left := leaked(); code == 0 && left != "" {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
