@@ -88,6 +88,7 @@ func FuzzWebSocket(f *testing.F) {
 	f.Add(append(masked(0x01, []byte("a")), append(masked(0x89, nil), masked(0x80, []byte("b"))...)...), 2)
 	f.Add([]byte{0x81, 0x82, 1, 2, 3, 4, 0x51, 0x52, 0x88, 0x80, 9, 9, 9, 9}, 5)
 	f.Add(masked(0x81, body(20_000)), 4000)
+	f.Add(masked(0x88, []byte{0}), 1)
 	f.Fuzz(func(t *testing.T, data []byte, size int) {
 		const limit = 1 << 16
 		size = max(1, min(size, len(data)+1))
@@ -102,6 +103,9 @@ func FuzzWebSocket(f *testing.F) {
 		ws.SetReadLimit(limit)
 		want, wantErr := gorillaReads(ws)
 		require.Equal(t, want, got.messages)
+		if errors.Is(err, errCloseFrame) { // gorilla takes a close frame with one octet for an empty one (RFC 6455, 5.5.1)
+			return
+		}
 		var theirs *websocket.CloseError
 		if errors.As(wantErr, &theirs) && theirs.Code != closeAbnormal {
 			var ours *CloseError
