@@ -106,7 +106,7 @@ func (s *routerSession) Deliver(to *router.Peer, d router.Delivery) {
 		return
 	}
 	const many = 32
-	for i := len(s.targets) - 1; i >= 0; i-- { // of package slices it costs a percent of a call
+	for i := len(s.targets) - 1; i >= 0; i-- { //nolint:modernize // slices.Backward costs a percent of a call
 		if b := s.targets[i]; b.to == to {
 			s.gather(b, d)
 			return

@@ -289,6 +289,7 @@ func jsonSpecial(w uint64) uint64 {
 // jsonPlain returns the start of the first 32 bytes from i on that have a special one
 // among them, and all bytes before it or-ed together.
 func jsonPlain(data []byte, i int) (next int, seen uint64) {
+	i = jsonASCII(data, i)
 	for ; i+32 <= len(data); i += 32 {
 		b := data[i : i+32 : i+32]
 		w0, w1 := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
@@ -334,9 +335,6 @@ func jsonString(data []byte, pos int) (end int, plain bool, err error) {
 	plain = true
 	var seen uint64 // all bytes or-ed, to know whether any was not ASCII
 	for {
-		if i+jsonBlock <= len(data) {
-			i = jsonASCII(data, i)
-		}
 		if i+64 <= len(data) {
 			next, or := jsonPlain(data, i)
 			i, seen = next, seen|or
