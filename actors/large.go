@@ -35,10 +35,7 @@ func largeOf(list []large, m protocol.Message) large {
 
 // recycle gives the memory of the message at hand back, if its payload is what was sent.
 func (s *routerSession) recycle(sent protocol.Message) {
-	if _, copied := s.out.(*frameOutlet); !copied {
-		return
-	}
-	if !s.large.is(sent) {
+	if _, copied := s.out.(*frameOutlet); !copied || !s.large.is(sent) {
 		return
 	}
 	transport.Recycle(s.large.data)

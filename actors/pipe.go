@@ -171,26 +171,7 @@ func withoutKey(d protocol.Dict) protocol.Dict {
 const messageOverhead = 64
 
 // messageSize is roughly how much memory a message that was not encoded keeps.
-func messageSize(m protocol.Message) int {
-	switch m := m.(type) {
-	case *protocol.Call:
-		return messageOverhead + m.Payload.Size()
-	case *protocol.Result:
-		return messageOverhead + m.Payload.Size()
-	case *protocol.Invocation:
-		return messageOverhead + m.Payload.Size()
-	case *protocol.Yield:
-		return messageOverhead + m.Payload.Size()
-	case *protocol.Error:
-		return messageOverhead + m.Payload.Size()
-	case *protocol.Publish:
-		return messageOverhead + m.Payload.Size()
-	case *protocol.Event:
-		return messageOverhead + m.Payload.Size()
-	default:
-		return messageOverhead
-	}
-}
+func messageSize(m protocol.Message) int { return messageOverhead + payloadSize(m) }
 
 var (
 	pipeInvocations = sync.Pool{New: func() any { return new(protocol.Invocation) }} //nolint:gochecknoglobals // a pool serves the whole process
